@@ -1,0 +1,3 @@
+//! Decrypted packet capture and key logs, written only when asked for.
+
+#![forbid(unsafe_code)]

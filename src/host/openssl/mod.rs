@@ -1,0 +1,1 @@
+//! OpenSSL wrapped safely: a leaf that knows no Asterisk, no sockets and no clocks.

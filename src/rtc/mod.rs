@@ -1,0 +1,3 @@
+//! A WebRTC media session without I/O: demultiplexing, ICE, DTLS, SRTP, RTP and RTCP.
+
+#![forbid(unsafe_code)]
