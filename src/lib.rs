@@ -49,4 +49,4 @@ mod glue;
 mod module;
 
 #[cfg(feature = "module")]
-host::module_entry!(module::WebRtc);
+host::entry::module_entry!(module::WebRtc, c"WebSocket server and WebRTC RTP engine (Rust)");

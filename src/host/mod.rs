@@ -2,3 +2,16 @@
 //! module is below this folder, except the system calls in `driver/sys.rs`.
 
 pub mod openssl;
+
+#[cfg(feature = "module")]
+pub mod ao2;
+#[cfg(feature = "module")]
+pub mod boundary;
+#[cfg(feature = "module")]
+pub mod entry;
+#[cfg(feature = "module")]
+pub mod log;
+#[cfg(feature = "module")]
+pub mod sys;
+#[cfg(feature = "module")]
+pub mod version;

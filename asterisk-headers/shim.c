@@ -1,0 +1,124 @@
+#include "asterisk.h"
+
+#include "asterisk/astobj2.h"
+#include "asterisk/cli.h"
+#include "asterisk/frame.h"
+#include "asterisk/logger.h"
+#include "asterisk/module.h"
+#include "asterisk/optional_api.h"
+#include "asterisk/options.h"
+#include "asterisk/utils.h"
+
+#include "shim.h"
+
+/* bindgen drops both: the key is continued over several lines, the sum is pasted into a struct. */
+const char rw_gpl_key[] = ASTERISK_GPL_KEY;
+const char rw_buildopt_sum[] = AST_BUILDOPT_SUM;
+
+void rw_log(int level, const char *file, int line, const char *function, const char *message)
+{
+	ast_log(level, file, line, function, "%s", message);
+}
+
+void rw_verbose(int level, const char *message)
+{
+	ast_verb(level, "%s\n", message);
+}
+
+int rw_debug_at_least(int level)
+{
+	return option_debug >= level;
+}
+
+int rw_verbose_at_least(int level)
+{
+	return VERBOSITY_ATLEAST(level);
+}
+
+void *rw_malloc(size_t size)
+{
+	return ast_malloc(size);
+}
+
+char *rw_strdup(const char *text)
+{
+	return ast_strdup(text);
+}
+
+void rw_free(void *memory)
+{
+	ast_free(memory);
+}
+
+void *rw_ao2_alloc(size_t size, void (*destructor)(void *object))
+{
+	return ao2_alloc(size, destructor);
+}
+
+int rw_ao2_ref(void *object, int delta)
+{
+	return ao2_ref(object, delta);
+}
+
+void rw_ao2_lock(void *object)
+{
+	ao2_lock(object);
+}
+
+void rw_ao2_unlock(void *object)
+{
+	ao2_unlock(object);
+}
+
+int rw_cli_register(struct ast_cli_entry *entry, struct ast_module *module)
+{
+#ifdef AST_HAS_CLI_REGISTER_WITH_MODULE
+	return __ast_cli_register(entry, module);
+#else
+	return ast_cli_register(entry);
+#endif
+}
+
+int rw_cli_unregister(struct ast_cli_entry *entry)
+{
+	return ast_cli_unregister(entry);
+}
+
+void rw_cli_print(int fd, const char *text)
+{
+	ast_cli(fd, "%s", text);
+}
+
+void rw_module_ref(struct ast_module *module)
+{
+	ast_module_ref(module);
+}
+
+void rw_module_unref(struct ast_module *module)
+{
+	ast_module_unref(module);
+}
+
+void rw_optional_provide(const char *name, void (*function)(void))
+{
+#if defined(OPTIONAL_API) && defined(AST_HAS_OPTIONAL_API_PROVIDE)
+	ast_optional_api_provide(name, (ast_optional_fn) function);
+#endif
+}
+
+void rw_optional_unprovide(const char *name, void (*function)(void))
+{
+#if defined(OPTIONAL_API) && defined(AST_HAS_OPTIONAL_API_PROVIDE)
+	ast_optional_api_unprovide(name, (ast_optional_fn) function);
+#endif
+}
+
+struct ast_frame *rw_null_frame(void)
+{
+	return &ast_null_frame;
+}
+
+void rw_frame_free(struct ast_frame *frame)
+{
+	ast_frfree(frame);
+}

@@ -1,0 +1,48 @@
+/*
+ * What Rust cannot say to Asterisk by itself: macros, variadic functions and inline functions,
+ * each behind a plain function. No logic here.
+ */
+#ifndef RES_RUST_WEBRTC_SHIM_H
+#define RES_RUST_WEBRTC_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct ast_cli_entry;
+struct ast_frame;
+struct ast_module;
+struct ast_rtp_engine;
+struct ast_sockaddr;
+
+extern const char rw_gpl_key[];
+extern const char rw_buildopt_sum[];
+
+void rw_log(int level, const char *file, int line, const char *function, const char *message);
+void rw_verbose(int level, const char *message);
+int rw_debug_at_least(int level);
+int rw_verbose_at_least(int level);
+
+void *rw_malloc(size_t size);
+char *rw_strdup(const char *text);
+void rw_free(void *memory);
+
+void *rw_ao2_alloc(size_t size, void (*destructor)(void *object));
+int rw_ao2_ref(void *object, int delta);
+void rw_ao2_lock(void *object);
+void rw_ao2_unlock(void *object);
+
+int rw_cli_register(struct ast_cli_entry *entry, struct ast_module *module);
+int rw_cli_unregister(struct ast_cli_entry *entry);
+void rw_cli_print(int fd, const char *text);
+
+void rw_module_ref(struct ast_module *module);
+void rw_module_unref(struct ast_module *module);
+
+/* Optional functions (12+): name without underscores. Both do nothing where the registry is absent. */
+void rw_optional_provide(const char *name, void (*function)(void));
+void rw_optional_unprovide(const char *name, void (*function)(void));
+
+struct ast_frame *rw_null_frame(void);
+void rw_frame_free(struct ast_frame *frame);
+
+#endif

@@ -1,0 +1,2 @@
+//! What Asterisk asks for, answered with the cores.
+#![forbid(unsafe_code)]
