@@ -1,3 +1,5 @@
 //! Sockets, workers, the clock, the session table: the only room that does I/O.
-
 #![deny(unsafe_code)]
+
+#[expect(unsafe_code, reason = "system calls that std does not offer")]
+pub mod sys;
