@@ -2,6 +2,7 @@
 
 #include "asterisk/astobj2.h"
 #include "asterisk/cli.h"
+#include "asterisk/config.h"
 #include "asterisk/frame.h"
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
@@ -87,6 +88,24 @@ int rw_cli_unregister(struct ast_cli_entry *entry)
 void rw_cli_print(int fd, const char *text)
 {
 	ast_cli(fd, "%s", text);
+}
+
+enum rw_config_status rw_config_load(const char *file, int only_if_changed, struct ast_config **config)
+{
+	struct ast_flags flags = { only_if_changed ? CONFIG_FLAG_FILEUNCHANGED : 0 };
+	struct ast_config *loaded = ast_config_load(file, flags);
+
+	if (loaded == CONFIG_STATUS_FILEMISSING) {
+		return RW_CONFIG_MISSING;
+	}
+	if (loaded == CONFIG_STATUS_FILEINVALID) {
+		return RW_CONFIG_INVALID;
+	}
+	if (loaded == CONFIG_STATUS_FILEUNCHANGED) {
+		return RW_CONFIG_UNCHANGED;
+	}
+	*config = loaded;
+	return RW_CONFIG_LOADED;
 }
 
 void rw_module_ref(struct ast_module *module)

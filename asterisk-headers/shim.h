@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct ast_cli_entry;
+struct ast_config;
 struct ast_frame;
 struct ast_module;
 struct ast_rtp_engine;
@@ -34,6 +35,16 @@ void rw_ao2_unlock(void *object);
 int rw_cli_register(struct ast_cli_entry *entry, struct ast_module *module);
 int rw_cli_unregister(struct ast_cli_entry *entry);
 void rw_cli_print(int fd, const char *text);
+
+enum rw_config_status {
+	RW_CONFIG_LOADED,
+	RW_CONFIG_MISSING,
+	RW_CONFIG_INVALID,
+	RW_CONFIG_UNCHANGED,
+};
+
+/* Asterisk tells these apart by pointers that are none. *config is set only with RW_CONFIG_LOADED. */
+enum rw_config_status rw_config_load(const char *file, int only_if_changed, struct ast_config **config);
 
 void rw_module_ref(struct ast_module *module);
 void rw_module_unref(struct ast_module *module);

@@ -1,6 +1,7 @@
 //! Load, unload, reload: what is registered, and in which order.
 #![forbid(unsafe_code)]
 
+use crate::glue;
 use crate::host::entry::{Load, Module};
 use crate::host::{boundary, log};
 
@@ -11,13 +12,19 @@ impl Module for WebRtc {
     fn load() -> Load {
         boundary::install_panic_hook();
         log::install();
+        glue::config::load();
+        glue::cli::register();
         Load::Success
     }
 
     fn unload() -> Result<(), ()> {
+        glue::cli::unregister();
+        glue::config::clear();
         boundary::restore_panic_hook();
         Ok(())
     }
 
-    fn reload() {}
+    fn reload() {
+        glue::config::load();
+    }
 }

@@ -1,2 +1,5 @@
 //! What Asterisk asks for, answered with the cores.
 #![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;

@@ -8,6 +8,10 @@ pub mod ao2;
 #[cfg(feature = "module")]
 pub mod boundary;
 #[cfg(feature = "module")]
+pub mod cli;
+#[cfg(feature = "module")]
+pub mod config;
+#[cfg(feature = "module")]
 pub mod entry;
 #[cfg(feature = "module")]
 pub mod log;

@@ -40,11 +40,16 @@ pub fn check() -> Result<(), String> {
         Some(found) if !BUILT_FOR.contains(&found) => Err(format!(
             "res_rust_webrtc was built for Asterisk {} and this is Asterisk {version}: it is not loaded. Build it against \
              the headers of this Asterisk (ASTERISK_INCLUDE_DIR), or install the package made for it",
-            describe(&BUILT_FOR)
+            built_for()
         )),
         // Development trees have versions such as "GIT-master-…": nothing to compare.
         _ => Ok(()),
     }
+}
+
+/// [`BUILT_FOR`] in words.
+pub fn built_for() -> String {
+    describe(&BUILT_FOR)
 }
 
 fn describe(majors: &RangeInclusive<u32>) -> String {

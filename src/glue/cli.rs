@@ -1,0 +1,81 @@
+//! The console: `webrtc …`. A command is one entry of [`COMMANDS`].
+
+use std::sync::Mutex;
+
+use crate::host::cli::{self, Command, Console, Outcome, Registration, nothing};
+use crate::host::version;
+use crate::settings::Source;
+use crate::sync;
+
+use super::config;
+
+const COMMANDS: &[Command] = &[
+    Command {
+        words: c"webrtc show settings",
+        summary: c"Show the options of the WebRTC module",
+        usage: c"Usage: webrtc show settings [all]\n       \
+                 Prints the options of webrtc.conf, rtp.conf and http.conf that differ from their\n       \
+                 defaults; with \"all\", every option that the module reads.\n",
+        run: show_settings,
+        complete: |cursor| if cursor.position == 3 { vec!["all".into()] } else { Vec::new() },
+    },
+    Command {
+        words: c"webrtc show version",
+        summary: c"Show version and build of the WebRTC module",
+        usage: c"Usage: webrtc show version\n       \
+                 Prints the module's version, the Asterisk it was built for and the one that runs.\n",
+        run: show_version,
+        complete: nothing,
+    },
+];
+
+/// LOCK: a leaf; taken empty before Asterisk is called.
+static REGISTERED: Mutex<Vec<Registration>> = Mutex::new(Vec::new());
+
+/// Adds all commands. One that Asterisk refuses is missing from the console, and no more than that.
+pub fn register() {
+    let registered: Vec<Registration> =
+        COMMANDS.iter().filter_map(|command| cli::register(*command, &crate::MODULE_INFO)).collect();
+    sync::lock(&REGISTERED).extend(registered);
+}
+
+/// Withdraws them.
+pub fn unregister() {
+    let registered = std::mem::take(&mut *sync::lock(&REGISTERED));
+    drop(registered);
+}
+
+fn show_settings(console: &Console, words: &[&str]) -> Outcome {
+    let all = match words {
+        [_, _, _] => false,
+        [_, _, _, "all"] => true,
+        _ => return Outcome::ShowUsage,
+    };
+    let shown = config::current().shown();
+    for source in Source::ALL {
+        let mut heading = "";
+        for option in shown.iter().filter(|option| option.source == source && (all || !option.is_default)) {
+            if option.category != heading {
+                heading = option.category;
+                console.line(&format!("{} [{heading}]", source.file()));
+            }
+            let mark = if option.is_default { "" } else { " *" };
+            console.line(&format!("  {:<26} {}{mark}", option.name, option.value));
+        }
+    }
+    match shown.iter().filter(|option| !option.is_default).count() {
+        0 => console.line("All options have their defaults."),
+        n => console.line(&format!("{n} option(s) differ from the default, marked *.")),
+    }
+    Outcome::Success
+}
+
+fn show_version(console: &Console, words: &[&str]) -> Outcome {
+    if words.len() != 3 {
+        return Outcome::ShowUsage;
+    }
+    console.line(&format!("res_rust_webrtc {}", env!("CARGO_PKG_VERSION")));
+    console.line(&format!("  built for Asterisk {}", version::built_for()));
+    console.line(&format!("  running Asterisk   {}", version::running()));
+    Outcome::Success
+}
