@@ -23,7 +23,10 @@ pub enum Loaded {
 /// # Invariants
 /// The pointer came from `ast_config_load2`, is none of its status values, and is ours to destroy.
 #[derive(Debug)]
-pub struct Config(NonNull<sys::ast_config>);
+pub struct Config {
+    raw: NonNull<sys::ast_config>,
+    name: String,
+}
 
 /// One `name = value`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,15 +42,17 @@ pub struct Variable {
 /// Loads a file of Asterisk's configuration directory. With `only_if_changed`, a file that is as it
 /// was when this module last loaded it is [`Loaded::Unchanged`].
 pub fn load(file: &str, only_if_changed: bool) -> Loaded {
-    let Ok(file) = CString::new(file) else {
+    let Ok(path) = CString::new(file) else {
         return Loaded::Absent;
     };
     let mut config = std::ptr::null_mut();
     // SAFETY: the name is NUL-terminated and both pointers outlive the call.
-    let status = unsafe { sys::rw_config_load(file.as_ptr(), only_if_changed.into(), &raw mut config) };
+    let status = unsafe { sys::rw_config_load(path.as_ptr(), only_if_changed.into(), &raw mut config) };
     match (status, NonNull::new(config)) {
         // INVARIANT: the shim gives a pointer only when it is no status value.
-        (sys::rw_config_status_RW_CONFIG_LOADED, Some(config)) => Loaded::File(Config(config)),
+        (sys::rw_config_status_RW_CONFIG_LOADED, Some(config)) => {
+            Loaded::File(Config { raw: config, name: file.into() })
+        }
         (sys::rw_config_status_RW_CONFIG_UNCHANGED, _) => Loaded::Unchanged,
         (sys::rw_config_status_RW_CONFIG_INVALID, _) => Loaded::Invalid,
         _ => Loaded::Absent,
@@ -61,20 +66,20 @@ impl Config {
         let mut category: *const c_char = std::ptr::null();
         loop {
             // SAFETY: the config is alive; `category` is null or what the last call returned.
-            category = unsafe { sys::ast_category_browse(self.0.as_ptr(), category) };
+            category = unsafe { sys::ast_category_browse(self.raw.as_ptr(), category) };
             if category.is_null() {
                 return found;
             }
             // SAFETY: both belong to the config, which is alive. Passing the very pointer that
             // browsing returned tells apart categories of one name.
-            let mut next = unsafe { sys::ast_variable_browse(self.0.as_ptr(), category) };
+            let mut next = unsafe { sys::ast_variable_browse(self.raw.as_ptr(), category) };
             // SAFETY: null, or a variable of the config, which is not changed while we read it.
             while let Some(variable) = unsafe { next.as_ref() } {
                 found.push(Variable {
                     category: text(category),
                     name: text(variable.name),
                     value: text(variable.value),
-                    file: text(variable.file),
+                    file: self.file_of(variable),
                     line: u32::try_from(variable.lineno).unwrap_or(0),
                 });
                 next = variable.next;
@@ -83,10 +88,18 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Asterisk names the file of a variable only when it was included.
+    fn file_of(&self, variable: &sys::ast_variable) -> String {
+        let file = text(variable.file);
+        if file.is_empty() { self.name.clone() } else { file }
+    }
+}
+
 impl Drop for Config {
     fn drop(&mut self) {
         // SAFETY: ours to destroy, once.
-        unsafe { sys::ast_config_destroy(self.0.as_ptr()) };
+        unsafe { sys::ast_config_destroy(self.raw.as_ptr()) };
     }
 }
 
