@@ -11,15 +11,16 @@
 //!
 //! # Who may import whom
 //!
-//! | room | may import |
-//! |---|---|
-//! | [`sync`], [`settings`] | std |
-//! | [`host`] | std, libc, openssl-sys, sync |
-//! | [`websocket`], [`rtc`] | std, vetted crates, `host::openssl` |
-//! | [`capture`] | std |
-//! | [`driver`] | rtc, websocket, settings, capture, sync |
-//! | `glue` | host, driver, rtc, websocket, settings, capture, sync |
-//! | `module` | host, glue, driver, settings, sync |
+//! | room | may import | crates |
+//! |---|---|---|
+//! | [`sync`], [`settings`] | std | |
+//! | [`host`] | std, sync | libc, openssl-sys, log |
+//! | [`websocket`] | std, `host::openssl` | flate2, log |
+//! | [`rtc`] | std, `host::openssl` | is, tracing, log |
+//! | [`capture`] | std | |
+//! | [`driver`] | rtc, websocket, settings, capture, sync | libc, if-addrs, log |
+//! | `glue` | host, driver, rtc, websocket, settings, capture, sync, `MODULE_INFO` | log |
+//! | `module` | host, glue, driver, settings, sync | |
 //!
 //! `host::openssl` is the one exception to "cores never import host": it is what the crate
 //! `openssl` would be if its licence and its ex_data callbacks suited a module that is unloaded

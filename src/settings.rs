@@ -6,6 +6,7 @@
 //!
 //! Each option is one line of the table in `settings/keys.rs`, which says how it is read and how
 //! it is shown.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::net::IpAddr;

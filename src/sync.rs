@@ -5,6 +5,7 @@
 //! thread must go on. `std`'s mutex is used, not `parking_lot`'s: the latter registers a
 //! thread-local destructor on Asterisk's own threads, and with one pending the dynamic linker
 //! never unmaps the module (`facts/abi.md` §4).
+#![forbid(unsafe_code)]
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
