@@ -2,6 +2,8 @@
 
 #[path = "features.rs"]
 mod features;
+#[path = "layout.rs"]
+mod layout;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -34,12 +36,15 @@ pub fn generate() -> Result<(), String> {
     println!("cargo:rerun-if-env-changed=ASTERISK_INCLUDE_DIR");
     println!("cargo:rerun-if-changed=asterisk-headers");
     println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=tests/abi");
 
     let include = include_dir()?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     let bindings = bindings(&include)?;
     std::fs::write(out.join("bindings.rs"), &bindings).map_err(|e| format!("cannot write bindings: {e}"))?;
     let found = emit_features(&include, &bindings);
+    let layout = layout::assertions(&bindings, &found)?;
+    std::fs::write(out.join("layout.rs"), layout).map_err(|e| format!("cannot write layout assertions: {e}"))?;
     compile_shim(&include, &found)
 }
 

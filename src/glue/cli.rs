@@ -76,6 +76,7 @@ fn show_version(console: &Console, words: &[&str]) -> Outcome {
     }
     console.line(&format!("res_rust_webrtc {}", env!("CARGO_PKG_VERSION")));
     console.line(&format!("  built for Asterisk {}", version::built_for()));
+    console.line(&format!("  layouts compared   {}", version::layouts()));
     console.line(&format!("  running Asterisk   {}", version::running()));
     Outcome::Success
 }

@@ -52,6 +52,12 @@ pub fn built_for() -> String {
     describe(&BUILT_FOR)
 }
 
+/// Against what the build held the layouts of Asterisk's structs.
+pub fn layouts() -> String {
+    let sys::Layout { group, whole, partial, fields, .. } = sys::LAYOUT;
+    format!("{} structs and {fields} fields as measured in Asterisk {group}", whole + partial.len())
+}
+
 fn describe(majors: &RangeInclusive<u32>) -> String {
     match (majors.start(), majors.end()) {
         (first, last) if first == last => format!("{first}"),

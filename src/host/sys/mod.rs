@@ -13,3 +13,18 @@
 )]
 
 include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+
+/// What the build compared of the layouts above (`build/layout.rs`).
+#[derive(Debug)]
+pub struct Layout {
+    /// The Asterisks whose tables were used.
+    pub group: &'static str,
+    /// Structs that were compared from end to end.
+    pub whole: usize,
+    /// Structs that have fields which no table knows.
+    pub partial: &'static [&'static str],
+    pub fields: usize,
+    pub constants: usize,
+}
+
+include!(concat!(env!("OUT_DIR"), "/layout.rs"));
