@@ -4,6 +4,8 @@
 //! The sources are read as tokens, not compiled, so that the rules hold for every feature and
 //! every `cfg` at once. The last tests show that each rule can be broken.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod layering {
     pub mod rules;
     pub mod tokens;

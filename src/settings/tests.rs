@@ -247,10 +247,10 @@ fn the_sample_documents_every_option_with_its_default() {
     for line in sample.lines() {
         if let Some(name) = line.strip_prefix('[') {
             category = name.trim_end_matches(']');
-        } else if let Some((name, value)) = line.strip_prefix(';').and_then(|line| line.split_once(" =")) {
-            if !name.starts_with(' ') {
-                documented.push((category, name, value.trim()));
-            }
+        } else if let Some((name, value)) = line.strip_prefix(';').and_then(|line| line.split_once(" ="))
+            && !name.starts_with(' ')
+        {
+            documented.push((category, name, value.trim()));
         }
     }
     let expected: Vec<_> = ours.iter().map(|key| (key.category, key.name, key.value.as_str())).collect();
