@@ -17,6 +17,10 @@ use crate::host::openssl::hmac::HmacSha1;
 use crate::host::openssl::{Error, cleanse};
 
 /// The session keys of one direction, for RTP or for RTCP.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "two to a context, and the larger variant is read for each packet"
+)]
 pub enum Transform {
     CounterMode {
         cipher: AesCtr,
