@@ -3,6 +3,7 @@
 #include "asterisk/astobj2.h"
 #include "asterisk/cli.h"
 #include "asterisk/config.h"
+#include "asterisk/format_cap.h"
 #include "asterisk/frame.h"
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
@@ -140,4 +141,28 @@ struct ast_frame *rw_null_frame(void)
 void rw_frame_free(struct ast_frame *frame)
 {
 	ast_frfree(frame);
+}
+
+struct ao2_container *rw_ao2_list_alloc(void)
+{
+#ifdef AST_HAS_AO2_CONTAINER_ALLOC_LIST
+	return ao2_container_alloc_list(AO2_ALLOC_OPT_LOCK_MUTEX, 0, NULL, NULL);
+#else
+	return ao2_container_alloc(1, NULL, NULL);
+#endif
+}
+
+int rw_ao2_link(struct ao2_container *container, void *object)
+{
+	return ao2_link(container, object) ? 0 : -1;
+}
+
+int rw_format_cap_append(struct ast_format_cap *cap, struct ast_format *format, unsigned int framing)
+{
+#ifdef AST_HAS_FORMAT_OBJECTS
+	return ast_format_cap_append(cap, format, framing);
+#else
+	ast_format_cap_add(cap, format);
+	return 0;
+#endif
 }

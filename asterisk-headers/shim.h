@@ -8,8 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ao2_container;
 struct ast_cli_entry;
 struct ast_config;
+struct ast_format;
+struct ast_format_cap;
 struct ast_frame;
 struct ast_module;
 struct ast_rtp_engine;
@@ -55,5 +58,11 @@ void rw_optional_unprovide(const char *name, void (*function)(void));
 
 struct ast_frame *rw_null_frame(void);
 void rw_frame_free(struct ast_frame *frame);
+
+/* A container without order, and a further reference to each object that goes into it. */
+struct ao2_container *rw_ao2_list_alloc(void);
+int rw_ao2_link(struct ao2_container *container, void *object);
+
+int rw_format_cap_append(struct ast_format_cap *cap, struct ast_format *format, unsigned int framing);
 
 #endif

@@ -35,6 +35,9 @@
 #include "asterisk/format_cache.h"
 #include "asterisk/codec.h"
 #endif
+#if __has_include("asterisk/smoother.h")
+#include "asterisk/smoother.h"
+#endif
 #if __has_include("asterisk/iostream.h")
 #include "asterisk/iostream.h"
 #endif

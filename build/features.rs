@@ -48,6 +48,23 @@ pub const FEATURES: &[(&str, Mark)] = &[
     ("ice_change_components", Mark::Field("ast_rtp_engine_ice", "change_components")),
     ("dtls_get_fingerprint_hash", Mark::Field("ast_rtp_engine_dtls", "get_fingerprint_hash")),
     ("dtls_cfg_ephemeral_cert", Mark::Item("set_ephemeral_cert")),
+    // 13+: list containers; before, a hash of one bucket.
+    ("ao2_container_alloc_list", Mark::Word("astobj2.h", "ao2_container_alloc_list")),
+    // 16+: what we receive and what we send have maps of their own.
+    ("codecs_payload_code_tx", Mark::Item("ast_rtp_codecs_payload_code_tx")),
+    // Late 18/20 and 22: telephone events exist once per clock rate.
+    ("codecs_payload_code_tx_sample_rate", Mark::Item("ast_rtp_codecs_payload_code_tx_sample_rate")),
+    ("extmap", Mark::Item("ast_rtp_instance_extmap_get_id")),
+    ("extension_transport_wide_cc", Mark::Item("ast_rtp_extension_AST_RTP_EXTENSION_TRANSPORT_WIDE_CC")),
+    ("property_asymmetric_codec", Mark::Item("ast_rtp_property_AST_RTP_PROPERTY_ASYMMETRIC_CODEC")),
+    ("property_retrans", Mark::Item("ast_rtp_property_AST_RTP_PROPERTY_RETRANS_SEND")),
+    ("property_remb", Mark::Item("ast_rtp_property_AST_RTP_PROPERTY_REMB")),
+    // Late 13+: what the SDP asked for and where packets come from are two addresses.
+    ("requested_target_address", Mark::Item("ast_rtp_instance_set_requested_target_address")),
+    // Late 13+: for the channel driver's timeouts.
+    ("last_tx", Mark::Item("ast_rtp_instance_set_last_tx")),
+    // Late 18/20 and 22: media experience scores.
+    ("stats_mes", Mark::Field("ast_rtp_instance_stats", "txmes")),
     ("rtcp_mux", Mark::Item("ast_rtp_instance_rtcp")),
     ("frame_stream_num", Mark::Field("ast_frame", "stream_num")),
     ("frame_rtcp", Mark::Item("ast_frame_type_AST_FRAME_RTCP")),

@@ -14,8 +14,26 @@ pub mod config;
 #[cfg(feature = "module")]
 pub mod entry;
 #[cfg(feature = "module")]
+pub mod format;
+#[cfg(feature = "module")]
+pub mod frame;
+#[cfg(feature = "module")]
 pub mod log;
 #[cfg(feature = "module")]
+pub mod module_ref;
+#[cfg(feature = "module")]
+pub mod rtp_engine;
+#[cfg(feature = "module")]
+mod slice;
+#[cfg(feature = "module")]
+mod smoother;
+#[cfg(feature = "module")]
+pub mod sockaddr;
+#[cfg(feature = "module")]
+pub mod srtp;
+#[cfg(feature = "module")]
 pub mod sys;
+#[cfg(feature = "module")]
+pub mod time;
 #[cfg(feature = "module")]
 pub mod version;
