@@ -1,7 +1,30 @@
 //! A WebRTC media session without I/O: demultiplexing, ICE, DTLS, SRTP, RTP and RTCP.
+//!
+//! ```text
+//! datagram ─▶ demux ─┬─ STUN ──▶ ice                (who may speak, and where to)
+//!                    ├─ DTLS ──▶ dtls ──▶ keys
+//!                    └─ RTP/RTCP ─▶ srtp ─▶ rtp │ rtcp │ dtmf ─▶ Received, Event
+//! frame ─▶ rtp ─▶ srtp ─▶ Transmit
+//! ```
+//!
+//! [`session::Session`] joins the layers; each of them is usable alone. Nothing here opens a
+//! socket or reads a clock: packets and time come in by `handle_*`, and datagrams, events and the
+//! next deadline go out by `poll_*`. The caller drains all three after every call that takes
+//! `&mut Session`.
+//!
+//! Input from the network is never trusted: what cannot be used is counted under an
+//! [`error::Discard`] and dropped, every queue has a bound, and nothing panics.
 
 #![forbid(unsafe_code)]
 
 pub mod crypto;
 pub mod dtls;
 pub mod srtp;
+pub mod demux;
+pub mod error;
+pub mod ice;
+pub mod session;
+pub mod stats;
+
+pub use error::{Discard, SendError};
+pub use session::{Config, Event, Received, Session, Transmit};
