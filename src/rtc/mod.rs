@@ -23,6 +23,7 @@ pub mod srtp;
 pub mod demux;
 pub mod error;
 pub mod ice;
+pub mod rtp;
 pub mod session;
 pub mod stats;
 
