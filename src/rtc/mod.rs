@@ -21,6 +21,7 @@ pub mod crypto;
 pub mod dtls;
 pub mod srtp;
 pub mod demux;
+pub mod dtmf;
 pub mod error;
 pub mod ice;
 pub mod rtp;
