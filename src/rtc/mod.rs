@@ -24,6 +24,7 @@ pub mod demux;
 pub mod dtmf;
 pub mod error;
 pub mod ice;
+pub mod rtcp;
 pub mod rtp;
 pub mod session;
 pub mod stats;

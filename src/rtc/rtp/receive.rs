@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::sequence::{Sequence, SequenceError};
+use crate::rtc::rtcp::ReportBlock;
 use crate::rtc::stats::Series;
 
 /// A packet that belongs to the stream.
@@ -151,7 +152,7 @@ impl ReceivedStream {
 
     /// The report block for this stream, and the end of a reporting interval: the fraction lost
     /// counts from the last call. `None` if nothing was received yet.
-    pub fn report(&mut self, now: Instant) -> Option<crate::rtc::session::ReportBlock> {
+    pub fn report(&mut self, now: Instant) -> Option<ReportBlock> {
         if self.received == 0 {
             return None;
         }
@@ -173,7 +174,7 @@ impl ReceivedStream {
             ),
             None => (0, 0),
         };
-        Some(crate::rtc::session::ReportBlock {
+        Some(ReportBlock {
             ssrc: self.ssrc,
             fraction_lost,
             lost: self.lost().clamp(-0x80_0000, 0x7f_ffff) as i32,

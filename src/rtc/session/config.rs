@@ -44,6 +44,9 @@ pub struct Config {
     /// The payload types negotiated are enforced: another one is dropped. It takes effect once
     /// [`super::Session::set_payload_types`] has been given any.
     pub check_payload_types: bool,
+    /// The time since 1970-01-01 00:00 UTC when the session is made, for the NTP timestamps of
+    /// sender reports. Sessions of one call are to agree, or lip synchronisation suffers.
+    pub unix_time: Duration,
     /// How long ICE may take from `start_ice` to the first nomination.
     pub ice_timeout: Duration,
     /// ICE lite (RFC 8445 §2.5): answer checks, send none.
@@ -65,6 +68,7 @@ impl Config {
             probation: 4,
             dtmf_timeout: Duration::from_millis(150),
             check_payload_types: true,
+            unix_time: Duration::ZERO,
             ice_timeout: Duration::from_secs(30),
             ice_lite: false,
         }

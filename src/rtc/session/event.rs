@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::rtc::error::Discard;
 use crate::rtc::ice::{Component, IceFailure};
+use crate::rtc::rtcp::{Feedback, Report};
 
 /// An RTP packet, decrypted; the payload lies in the buffer the datagram came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,66 +81,6 @@ pub struct Transmit {
     pub remote: SocketAddr,
     /// The datagram. Give it back by [`super::Session::recycle`] to spare an allocation.
     pub payload: Vec<u8>,
-}
-
-/// One report block of the peer about our stream, after a compound RTCP packet was handled.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ReportBlock {
-    /// The SSRC it is about.
-    pub ssrc: u32,
-    /// Fraction lost since the last report, in 1/256.
-    pub fraction_lost: u8,
-    /// Cumulative number of packets lost.
-    pub lost: i32,
-    /// Extended highest sequence number received.
-    pub highest_seq: u32,
-    /// Interarrival jitter in timestamp units.
-    pub jitter: u32,
-    /// Last SR timestamp.
-    pub lsr: u32,
-    /// Delay since last SR in 1/65536 s.
-    pub dlsr: u32,
-}
-
-/// What a sender report says of the sender's clock and counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SenderInfo {
-    /// NTP timestamp, 32.32 fixed point.
-    pub ntp: u64,
-    /// RTP timestamp of the same instant.
-    pub rtp: u32,
-    /// Packets sent.
-    pub packets: u32,
-    /// Payload octets sent.
-    pub octets: u32,
-}
-
-/// A report, sent or received: what Asterisk publishes as RTCPSent and RTCPReceived.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// The reporter's SSRC.
-    pub ssrc: u32,
-    /// Present in a sender report, absent in a receiver report.
-    pub sender: Option<SenderInfo>,
-    /// The report block, if there is one for the other side's stream.
-    pub block: Option<ReportBlock>,
-    /// The round-trip time computed from a received block.
-    pub rtt: Option<Duration>,
-}
-
-/// Feedback messages (RFC 4585, RFC 5104, draft-alvestrand-rmcat-remb).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Feedback {
-    /// Picture loss indication: a keyframe is wanted.
-    Pli,
-    /// Full intra request: a keyframe is wanted.
-    Fir,
-    /// Packets that the peer has not received and wants again.
-    Nack(Vec<u16>),
-    /// The peer's estimate of the bandwidth towards it, in bit/s.
-    Remb(u64),
-    /// Transport-wide congestion control feedback, as it came (FCI part).
-    TransportCc(Vec<u8>),
 }
 
 /// Something for the session's owner to act on.

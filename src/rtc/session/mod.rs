@@ -29,10 +29,9 @@ mod event;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+pub use crate::rtc::rtcp::{Feedback, Report, ReportBlock, SenderInfo};
 pub use config::{Config, PayloadKind, PayloadType, RtcpMode};
-pub use event::{
-    Event, Feedback, HeldRtp, Received, Report, ReportBlock, RtpPacket, SenderInfo, Transmit,
-};
+pub use event::{Event, HeldRtp, Received, RtpPacket, Transmit};
 
 use super::error::SendError;
 use super::ice::{CandidateKind, Component, IceState, LocalCandidate, RemoteCandidate, Role};
