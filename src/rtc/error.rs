@@ -44,6 +44,8 @@ discards! {
     StunRateLimited => "STUN over rate limit",
     /// The peer has already checked from as many addresses as are remembered.
     IceTooManyAddresses => "too many ICE addresses",
+    /// STUN after consent was lost, which only a restart brings back.
+    IceFailed => "ICE has failed",
     /// DTLS where no DTLS is configured.
     DtlsUnexpected => "unexpected DTLS",
     /// DTLS from an address that ICE has not validated, beyond what is held back.

@@ -8,8 +8,15 @@
 //!
 //! Invariant: a STUN message whose MESSAGE-INTEGRITY does not verify changes nothing but a counter.
 
+mod agent;
+mod credentials;
+mod rate;
+
 use std::fmt;
 use std::net::SocketAddr;
+
+pub use agent::{Agent, AgentEvent};
+pub use credentials::Credentials;
 
 /// A component of a data stream: RTP is 1, RTCP is 2 (RFC 8445 §4). With rtcp-mux there is only
 /// component 1.
@@ -112,8 +119,8 @@ pub enum IceState {
     Checking,
     /// A valid pair is nominated.
     Connected,
-    /// No pair was nominated in time, or consent expired. A restart, or a check by the peer that
-    /// makes a nominated pair valid again, leaves this state.
+    /// No pair was nominated in time, which a late nomination or another `start` mends; or consent
+    /// expired, which only a restart mends.
     Failed,
 }
 
@@ -135,3 +142,6 @@ impl IceFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
