@@ -500,3 +500,39 @@ fn mtu_that_is_too_small() {
     let error = Endpoint::new(&context, Role::Client).err().unwrap();
     assert_eq!(error.to_string(), "set DTLS MTU: 60 is too small");
 }
+
+/// A ClientHello that a peer has cut up, as those with post-quantum key shares are, arriving
+/// backwards and with a piece twice. Each piece is a record with its own sequence number.
+#[test]
+fn client_hello_in_pieces_backwards() {
+    const RECORD: usize = 13;
+    const MESSAGE: usize = 12;
+    let mut pair = Pair::new(Config::default(), Config::default());
+    let now = pair.now;
+    pair.server.start(now);
+    pair.client.start(now);
+    let hello = pair.client.poll_transmit().unwrap();
+    assert_eq!(pair.client.poll_transmit(), None);
+    let (message, body) = hello[RECORD..].split_at(MESSAGE);
+    assert_eq!(message[1..4], message[9..12], "is not in fragments yet");
+
+    let pieces = body.chunks(25).enumerate().map(|(i, piece)| {
+        let mut record = hello[..RECORD].to_vec();
+        // The client goes on with 1: leave it its numbers, within the window.
+        record[10] = 30 + i as u8;
+        record[11..13].copy_from_slice(&((MESSAGE + piece.len()) as u16).to_be_bytes());
+        record.extend(&message[..6]);
+        record.extend(&((25 * i) as u32).to_be_bytes()[1..]);
+        record.extend(&(piece.len() as u32).to_be_bytes()[1..]);
+        record.extend(piece);
+        record
+    });
+    let mut pieces: Vec<Vec<u8>> = pieces.collect();
+    assert!((4..30).contains(&pieces.len()));
+    pieces.push(pieces[1].clone());
+    for piece in pieces.iter().rev() {
+        assert_eq!(pair.server.poll_transmit(), None);
+        pair.server.handle_datagram(now, piece).unwrap();
+    }
+    pair.exchange().connected();
+}
