@@ -80,10 +80,7 @@ impl Bare {
         if profile.is_aead() {
             Bare::Gcm(AesGcm::new(key).expect("a good key"))
         } else {
-            Bare::CounterMode(
-                AesCtr::new(key).expect("a good key"),
-                HmacSha1::new(&[3; 20]),
-            )
+            Bare::CounterMode(AesCtr::new(key).expect("a good key"), HmacSha1::new(&[3; 20]))
         }
     }
 

@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use res_rust_webrtc::rtc::dtls::{
-    Config, Connected, Context, Endpoint, Event, Hash, Identity, Role,
-};
+use res_rust_webrtc::rtc::dtls::{Config, Connected, Context, Endpoint, Event, Hash, Identity, Role};
 
 /// xorshift64*.
 struct Random(u64);
@@ -102,10 +100,7 @@ impl Simulation {
         for from in 0..2 {
             while let Some(datagram) = self.peers[from].poll_transmit() {
                 self.longest = self.longest.max(datagram.len());
-                let copies = match (
-                    self.random.percent(self.link.loss),
-                    self.random.percent(self.link.duplicates),
-                ) {
+                let copies = match (self.random.percent(self.link.loss), self.random.percent(self.link.duplicates)) {
                     (true, _) => 0,
                     (_, true) => 2,
                     _ => 1,
@@ -114,8 +109,7 @@ impl Simulation {
                     self.sent += 1;
                     let jitter = self.random.next() % (self.link.jitter + 1);
                     let at = self.now + Duration::from_millis(self.link.delay + jitter);
-                    self.flying
-                        .insert((at, self.sent), (1 - from, datagram.clone()));
+                    self.flying.insert((at, self.sent), (1 - from, datagram.clone()));
                 }
             }
             match self.peers[from].poll_event() {
@@ -164,12 +158,7 @@ fn check(simulation: &mut Simulation, mtu: usize) -> Duration {
 
 #[test]
 fn ideal_link_needs_no_repetition() {
-    let link = Link {
-        loss: 0,
-        duplicates: 0,
-        delay: 4,
-        jitter: 0,
-    };
+    let link = Link { loss: 0, duplicates: 0, delay: 4, jitter: 0 };
     for mtu in [256, 1200] {
         let mut simulation = Simulation::new(1, link, &generated(mtu));
         let took = check(&mut simulation, mtu.into());
@@ -181,12 +170,7 @@ fn ideal_link_needs_no_repetition() {
 #[test]
 fn fragments_in_any_order() {
     let contexts = generated(256);
-    let link = Link {
-        loss: 0,
-        duplicates: 30,
-        delay: 1,
-        jitter: 8,
-    };
+    let link = Link { loss: 0, duplicates: 30, delay: 1, jitter: 8 };
     for seed in 1..=20 {
         check(&mut Simulation::new(seed, link, &contexts), 256);
     }
@@ -195,12 +179,7 @@ fn fragments_in_any_order() {
 #[test]
 fn loss_duplicates_and_reordering() {
     let contexts = generated(256);
-    let link = Link {
-        loss: 10,
-        duplicates: 10,
-        delay: 2,
-        jitter: 5,
-    };
+    let link = Link { loss: 10, duplicates: 10, delay: 2, jitter: 5 };
     for seed in 1..=12 {
         check(&mut Simulation::new(seed, link, &contexts), 256);
     }
@@ -210,12 +189,7 @@ fn loss_duplicates_and_reordering() {
 #[test]
 fn heavy_loss_of_whole_flights() {
     let contexts = generated(1200);
-    let link = Link {
-        loss: 35,
-        duplicates: 0,
-        delay: 2,
-        jitter: 0,
-    };
+    let link = Link { loss: 35, duplicates: 0, delay: 2, jitter: 0 };
     for seed in 1..=12 {
         check(&mut Simulation::new(seed, link, &contexts), 1200);
     }
@@ -224,12 +198,7 @@ fn heavy_loss_of_whole_flights() {
 /// A certificate of RSA on either side, longer than several datagrams.
 #[test]
 fn rsa_in_fragments() {
-    let link = Link {
-        loss: 5,
-        duplicates: 5,
-        delay: 1,
-        jitter: 3,
-    };
+    let link = Link { loss: 5, duplicates: 5, delay: 1, jitter: 3 };
     let [other, _] = generated(256);
     let client = [rsa(256), (other.0.clone(), other.1.clone())];
     let server = [other, rsa(256)];

@@ -8,9 +8,8 @@ use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
 use openssl_sys::{
-    EVP_CIPHER, EVP_CIPHER_CTX, EVP_CIPHER_CTX_ctrl, EVP_CIPHER_CTX_free, EVP_CIPHER_CTX_new,
-    EVP_CTRL_GCM_GET_TAG, EVP_CTRL_GCM_SET_TAG, EVP_CipherFinal, EVP_CipherInit_ex,
-    EVP_CipherUpdate,
+    EVP_CIPHER, EVP_CIPHER_CTX, EVP_CIPHER_CTX_ctrl, EVP_CIPHER_CTX_free, EVP_CIPHER_CTX_new, EVP_CTRL_GCM_GET_TAG,
+    EVP_CTRL_GCM_SET_TAG, EVP_CipherFinal, EVP_CipherInit_ex, EVP_CipherUpdate,
 };
 
 use super::Error;
@@ -66,12 +65,7 @@ impl AesGcm {
     }
 
     /// Encrypts `data` in place and returns the tag over it and the parts of `aad`.
-    pub fn seal(
-        &mut self,
-        iv: &[u8; 12],
-        aad: &[&[u8]],
-        data: &mut [u8],
-    ) -> Result<[u8; TAG_LENGTH], Error> {
+    pub fn seal(&mut self, iv: &[u8; 12], aad: &[&[u8]], data: &mut [u8]) -> Result<[u8; TAG_LENGTH], Error> {
         const WHAT: &str = "AES-GCM seal";
         self.0.start(WHAT, iv, ENCRYPT)?;
         self.0.authenticate(WHAT, aad)?;
@@ -122,16 +116,7 @@ impl Keyed {
         let ctx = unsafe { EVP_CIPHER_CTX_new() };
         let keyed = Keyed(NonNull::new(ctx).ok_or_else(|| Error::take(what))?);
         // SAFETY: the caller chose `cipher` by the length of `key`.
-        let done = unsafe {
-            EVP_CipherInit_ex(
-                ctx,
-                cipher,
-                ptr::null_mut(),
-                key.as_ptr(),
-                ptr::null(),
-                ENCRYPT,
-            )
-        };
+        let done = unsafe { EVP_CipherInit_ex(ctx, cipher, ptr::null_mut(), key.as_ptr(), ptr::null(), ENCRYPT) };
         if done != 1 {
             return Err(Error::take(what));
         }
@@ -142,20 +127,9 @@ impl Keyed {
     fn start(&mut self, what: &'static str, iv: &[u8], direction: c_int) -> Result<(), Error> {
         // SAFETY: the context is keyed; a NULL cipher and key leave both as they are.
         let done = unsafe {
-            EVP_CipherInit_ex(
-                self.0.as_ptr(),
-                ptr::null(),
-                ptr::null_mut(),
-                ptr::null(),
-                iv.as_ptr(),
-                direction,
-            )
+            EVP_CipherInit_ex(self.0.as_ptr(), ptr::null(), ptr::null_mut(), ptr::null(), iv.as_ptr(), direction)
         };
-        if done == 1 {
-            Ok(())
-        } else {
-            Err(Error::take(what))
-        }
+        if done == 1 { Ok(()) } else { Err(Error::take(what)) }
     }
 
     fn authenticate(&mut self, what: &'static str, aad: &[&[u8]]) -> Result<(), Error> {
@@ -163,15 +137,7 @@ impl Keyed {
             let length = length(what, part)?;
             let mut taken = 0;
             // SAFETY: a NULL output means additional data; `part` is readable for `length` bytes.
-            let done = unsafe {
-                EVP_CipherUpdate(
-                    self.0.as_ptr(),
-                    ptr::null_mut(),
-                    &mut taken,
-                    part.as_ptr(),
-                    length,
-                )
-            };
+            let done = unsafe { EVP_CipherUpdate(self.0.as_ptr(), ptr::null_mut(), &mut taken, part.as_ptr(), length) };
             if done != 1 {
                 return Err(Error::take(what));
             }
@@ -203,26 +169,11 @@ impl Keyed {
         unsafe { EVP_CipherFinal(self.0.as_ptr(), nothing.as_mut_ptr(), &mut written) == 1 }
     }
 
-    fn tag(
-        &mut self,
-        what: &'static str,
-        control: c_int,
-        tag: &mut [u8; TAG_LENGTH],
-    ) -> Result<(), Error> {
+    fn tag(&mut self, what: &'static str, control: c_int, tag: &mut [u8; TAG_LENGTH]) -> Result<(), Error> {
         // SAFETY: both controls take a pointer to as many bytes as the third argument says.
-        let done = unsafe {
-            EVP_CIPHER_CTX_ctrl(
-                self.0.as_ptr(),
-                control,
-                TAG_LENGTH as c_int,
-                tag.as_mut_ptr().cast(),
-            )
-        };
-        if done == 1 {
-            Ok(())
-        } else {
-            Err(Error::take(what))
-        }
+        let done =
+            unsafe { EVP_CIPHER_CTX_ctrl(self.0.as_ptr(), control, TAG_LENGTH as c_int, tag.as_mut_ptr().cast()) };
+        if done == 1 { Ok(()) } else { Err(Error::take(what)) }
     }
 }
 
@@ -242,10 +193,7 @@ mod tests {
     use super::*;
 
     fn hex(text: &str) -> Vec<u8> {
-        (0..text.len())
-            .step_by(2)
-            .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
-            .collect()
+        (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
     }
 
     // NIST SP 800-38A, F.5.1, the first two blocks.
@@ -276,9 +224,7 @@ mod tests {
         );
         for _ in 0..2 {
             let mut data = plain.clone();
-            let tag = gcm
-                .seal(&iv, &[&aad[..3], &[], &aad[3..]], &mut data)
-                .unwrap();
+            let tag = gcm.seal(&iv, &[&aad[..3], &[], &aad[3..]], &mut data).unwrap();
             assert_eq!(tag[..], hex("5bc94fbc3221a5db94fae95ae7121a47"));
             assert!(gcm.open(&iv, &[&aad], &mut data, &tag).unwrap());
             assert_eq!(data, plain);

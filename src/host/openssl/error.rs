@@ -30,10 +30,7 @@ impl Error {
 
     /// An error of this wrapper's own, where the library has nothing to say.
     pub(super) fn plain(what: &'static str, reason: impl Into<String>) -> Error {
-        Error {
-            what,
-            reasons: vec![reason.into()],
-        }
+        Error { what, reasons: vec![reason.into()] }
     }
 
     /// An operation that went against what the library documents.
@@ -75,10 +72,7 @@ pub(super) fn clear() {
 pub(super) fn peek_last() -> (i32, i32) {
     // SAFETY: reads this thread's queue.
     let code = unsafe { super::ffi::ERR_peek_last_error() };
-    (
-        openssl_sys::ERR_GET_LIB(code),
-        openssl_sys::ERR_GET_REASON(code),
-    )
+    (openssl_sys::ERR_GET_LIB(code), openssl_sys::ERR_GET_REASON(code))
 }
 
 fn reason(code: c_ulong) -> String {
@@ -102,23 +96,15 @@ mod tests {
     fn carries_the_queue_and_leaves_it_empty() {
         let broken = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let error = PrivateKey::from_pem(broken.as_bytes()).unwrap_err();
-        assert!(
-            error.to_string().len() > "read private key: ".len(),
-            "{error}"
-        );
+        assert!(error.to_string().len() > "read private key: ".len(), "{error}");
         // SAFETY: reads this thread's queue.
         assert_eq!(unsafe { openssl_sys::ERR_get_error() }, 0);
     }
 
     #[test]
     fn joins_reasons() {
-        let error = Error {
-            what: "read certificate",
-            reasons: vec!["bad base64 decode".into(), "nested asn1 error".into()],
-        };
-        assert_eq!(
-            error.to_string(),
-            "read certificate: bad base64 decode; nested asn1 error"
-        );
+        let error =
+            Error { what: "read certificate", reasons: vec!["bad base64 decode".into(), "nested asn1 error".into()] };
+        assert_eq!(error.to_string(), "read certificate: bad base64 decode; nested asn1 error");
     }
 }

@@ -9,19 +9,14 @@ use openssl_sys::{EVP_PKEY, SSL, SSL_CTX, X509, X509_STORE_CTX};
 pub type TimerCallback = Option<unsafe extern "C" fn(*mut SSL, c_uint) -> c_uint>;
 
 /// Takes the place of chain verification as a whole; returns 1 to accept.
-pub type CertVerifyCallback =
-    Option<unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int>;
+pub type CertVerifyCallback = Option<unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int>;
 
 unsafe extern "C" {
     pub fn ERR_peek_last_error() -> c_ulong;
     pub fn OPENSSL_cleanse(ptr: *mut c_void, len: usize);
     pub fn X509_check_private_key(x509: *const X509, key: *const EVP_PKEY) -> c_int;
     pub fn X509_STORE_CTX_get0_cert(ctx: *mut X509_STORE_CTX) -> *mut X509;
-    pub fn SSL_CTX_set_cert_verify_callback(
-        ctx: *mut SSL_CTX,
-        callback: CertVerifyCallback,
-        argument: *mut c_void,
-    );
+    pub fn SSL_CTX_set_cert_verify_callback(ctx: *mut SSL_CTX, callback: CertVerifyCallback, argument: *mut c_void);
     pub fn DTLS_set_timer_cb(ssl: *mut SSL, callback: TimerCallback);
 }
 

@@ -64,8 +64,7 @@ impl HmacSha1 {
     /// True if `tag` is the code of the concatenation of `parts`, or a truncation of it.
     pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         let code = self.sign(parts);
-        code.get(..tag.len())
-            .is_some_and(|code| super::constant_time_eq(code, tag))
+        code.get(..tag.len()).is_some_and(|code| super::constant_time_eq(code, tag))
     }
 }
 
@@ -116,23 +115,11 @@ mod tests {
     #[test]
     fn rfc2202() {
         let case = |key: &[u8], parts: &[&[u8]]| hex(&HmacSha1::new(key).sign(parts));
+        assert_eq!(case(&[0x0b; 20], &[b"Hi There"]), "b617318655057264e28bc0b6fb378c8ef146be00");
+        assert_eq!(case(b"Jefe", &[b"what do ya want ", b"for nothing?"]), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+        assert_eq!(case(&[0x0c; 20], &[b"Test With Truncation"]), "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04");
         assert_eq!(
-            case(&[0x0b; 20], &[b"Hi There"]),
-            "b617318655057264e28bc0b6fb378c8ef146be00"
-        );
-        assert_eq!(
-            case(b"Jefe", &[b"what do ya want ", b"for nothing?"]),
-            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
-        );
-        assert_eq!(
-            case(&[0x0c; 20], &[b"Test With Truncation"]),
-            "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04"
-        );
-        assert_eq!(
-            case(
-                &[0xaa; 80],
-                &[b"Test Using Larger Than Block-Size Key - Hash Key First"]
-            ),
+            case(&[0xaa; 80], &[b"Test Using Larger Than Block-Size Key - Hash Key First"]),
             "aa4ae5e15272d00e95705637ce8a3b55ed402112"
         );
     }

@@ -161,9 +161,7 @@ fn clamp(length: usize) -> c_int {
 /// `text` is NUL-terminated.
 unsafe fn text(text: *const c_char) -> String {
     // SAFETY: by contract.
-    unsafe { CStr::from_ptr(text) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -45,14 +45,8 @@ impl Certificate {
             error::clear();
             // SAFETY: the BIO is valid; no object is reused; a certificate needs no password,
             // and the callback refuses to ask for one.
-            let x509 = unsafe {
-                sys::PEM_read_bio_X509(
-                    bio.0.as_ptr(),
-                    ptr::null_mut(),
-                    Some(no_password),
-                    ptr::null_mut(),
-                )
-            };
+            let x509 =
+                unsafe { sys::PEM_read_bio_X509(bio.0.as_ptr(), ptr::null_mut(), Some(no_password), ptr::null_mut()) };
             match NonNull::new(x509) {
                 Some(x509) => found.push(Certificate(x509)),
                 None if error::peek_last() == (sys::ERR_LIB_PEM, sys::PEM_R_NO_START_LINE) => {
@@ -79,8 +73,7 @@ impl Certificate {
         let mut out = [0u8; sys::EVP_MAX_MD_SIZE as usize];
         let mut length: c_uint = 0;
         // SAFETY: `out` has room for the longest digest.
-        let done =
-            unsafe { sys::X509_digest(self.0.as_ptr(), digest, out.as_mut_ptr(), &mut length) };
+        let done = unsafe { sys::X509_digest(self.0.as_ptr(), digest, out.as_mut_ptr(), &mut length) };
         match (done, out.get(..length as usize)) {
             (1, Some(digest)) => Ok(digest.to_vec()),
             _ => Err(Error::take("fingerprint certificate")),
@@ -142,12 +135,7 @@ impl PrivateKey {
         error::clear();
         // SAFETY: the BIO is valid; no object is reused; the callback gives no password.
         let key = unsafe {
-            sys::PEM_read_bio_PrivateKey(
-                bio.0.as_ptr(),
-                ptr::null_mut(),
-                Some(no_password),
-                ptr::null_mut(),
-            )
+            sys::PEM_read_bio_PrivateKey(bio.0.as_ptr(), ptr::null_mut(), Some(no_password), ptr::null_mut())
         };
         let key = NonNull::new(key).ok_or_else(|| Error::take(WHAT))?;
         // The decoder leaves what it tried in the queue even when it succeeds.
@@ -186,10 +174,7 @@ impl PrivateKey {
         // taken only if the one before it succeeded.
         let done = unsafe {
             let done = sys::EVP_PKEY_keygen_init(ctx.as_ptr()) == 1
-                && sys::EVP_PKEY_CTX_set_ec_paramgen_curve_nid(
-                    ctx.as_ptr(),
-                    sys::NID_X9_62_prime256v1,
-                ) == 1
+                && sys::EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx.as_ptr(), sys::NID_X9_62_prime256v1) == 1
                 && sys::EVP_PKEY_keygen(ctx.as_ptr(), &mut key) == 1;
             sys::EVP_PKEY_CTX_free(ctx.as_ptr());
             done
@@ -238,9 +223,7 @@ impl KeyPair {
     /// Reads certificate (the first is ours, the rest its chain) and key from the contents of
     /// PEM files, which may be one and the same.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<KeyPair, PemError> {
-        let mut certificates = Certificate::all_from_pem(certificate)
-            .map_err(PemError::Certificate)?
-            .into_iter();
+        let mut certificates = Certificate::all_from_pem(certificate).map_err(PemError::Certificate)?.into_iter();
         let certificate = certificates.next().ok_or(PemError::NoCertificate)?;
         if !contains(key, b"PRIVATE KEY-----") {
             return Err(PemError::NoKey);
@@ -252,11 +235,7 @@ impl KeyPair {
         if matches != 1 {
             return Err(PemError::Mismatch);
         }
-        Ok(KeyPair {
-            certificate,
-            chain: certificates.collect(),
-            key,
-        })
+        Ok(KeyPair { certificate, chain: certificates.collect(), key })
     }
 
     /// Reads certificate and key from files. Without `key` it is looked for beside the
@@ -268,14 +247,10 @@ impl KeyPair {
             None => &certificate_pem,
         };
         KeyPair::from_pem(&certificate_pem, key_pem).map_err(|error| match error {
-            PemError::NoKey | PemError::Key(_) | PemError::Mismatch => LoadError::Contents {
-                path: key.unwrap_or(certificate).to_owned(),
-                error,
-            },
-            _ => LoadError::Contents {
-                path: certificate.to_owned(),
-                error,
-            },
+            PemError::NoKey | PemError::Key(_) | PemError::Mismatch => {
+                LoadError::Contents { path: key.unwrap_or(certificate).to_owned(), error }
+            }
+            _ => LoadError::Contents { path: certificate.to_owned(), error },
         })
     }
 
@@ -293,8 +268,7 @@ impl KeyPair {
         let key = PrivateKey::generate_p256()?;
         // A positive serial number of 63 bits; RFC 5280 wants it positive and not zero.
         let serial = i64::from_be_bytes(rand::bytes()?) & i64::MAX | 1;
-        let cn_length =
-            c_int::try_from(cn.len()).map_err(|_| Error::plain(WHAT, "name too long"))?;
+        let cn_length = c_int::try_from(cn.len()).map_err(|_| Error::plain(WHAT, "name too long"))?;
         error::clear();
         // SAFETY: allocates; NULL on failure.
         let x509 = unsafe { sys::X509_new() };
@@ -303,9 +277,7 @@ impl KeyPair {
         let x509 = x509.as_ptr();
         // SAFETY: allocates; NULL on failure.
         let name = unsafe { sys::X509_NAME_new() };
-        let name = NonNull::new(name)
-            .ok_or_else(|| Error::take(WHAT))?
-            .as_ptr();
+        let name = NonNull::new(name).ok_or_else(|| Error::take(WHAT))?.as_ptr();
         // SAFETY: `x509`, `name` and the key are valid throughout, the certificate's own parts
         // (serial number, times) live as long as it, and `cn` is readable for its length. The
         // certificate copies `name`, which is freed on the last line.
@@ -333,11 +305,7 @@ impl KeyPair {
         if !done {
             return Err(Error::take(WHAT));
         }
-        Ok(KeyPair {
-            certificate,
-            chain: Vec::new(),
-            key,
-        })
+        Ok(KeyPair { certificate, chain: Vec::new(), key })
     }
 }
 
@@ -370,11 +338,7 @@ pub enum LoadError {
     /// `what` ("certificate", "private key") is not there.
     Missing { what: &'static str, path: PathBuf },
     /// It is there and cannot be read.
-    Unreadable {
-        what: &'static str,
-        path: PathBuf,
-        error: io::Error,
-    },
+    Unreadable { what: &'static str, path: PathBuf, error: io::Error },
     /// It was read and is of no use.
     Contents { path: PathBuf, error: PemError },
 }
@@ -400,8 +364,7 @@ struct Memory<'a>(NonNull<sys::BIO>, std::marker::PhantomData<&'a [u8]>);
 
 impl<'a> Memory<'a> {
     fn new(what: &'static str, bytes: &'a [u8]) -> Result<Memory<'a>, Error> {
-        let length =
-            c_int::try_from(bytes.len()).map_err(|_| Error::plain(what, "file too long"))?;
+        let length = c_int::try_from(bytes.len()).map_err(|_| Error::plain(what, "file too long"))?;
         error::clear();
         // SAFETY: `bytes` is readable for `length` and borrowed for as long as the BIO lives.
         let bio = unsafe { sys::BIO_new_mem_buf(bytes.as_ptr().cast(), length) };
@@ -418,17 +381,11 @@ impl Drop for Memory<'_> {
 }
 
 /// What `write` writes to a memory BIO.
-fn write_pem(
-    what: &'static str,
-    write: impl FnOnce(*mut sys::BIO) -> bool,
-) -> Result<String, Error> {
+fn write_pem(what: &'static str, write: impl FnOnce(*mut sys::BIO) -> bool) -> Result<String, Error> {
     error::clear();
     // SAFETY: allocates; NULL on failure.
     let bio = unsafe { sys::BIO_new(sys::BIO_s_mem()) };
-    let bio = Memory(
-        NonNull::new(bio).ok_or_else(|| Error::take(what))?,
-        std::marker::PhantomData,
-    );
+    let bio = Memory(NonNull::new(bio).ok_or_else(|| Error::take(what))?, std::marker::PhantomData);
     if !write(bio.0.as_ptr()) {
         return Err(Error::take(what));
     }
@@ -436,13 +393,7 @@ fn write_pem(
     let mut part = [0u8; 1024];
     loop {
         // SAFETY: the BIO is valid, `part` writable for its length.
-        let got = unsafe {
-            sys::BIO_read(
-                bio.0.as_ptr(),
-                part.as_mut_ptr().cast(),
-                part.len() as c_int,
-            )
-        };
+        let got = unsafe { sys::BIO_read(bio.0.as_ptr(), part.as_mut_ptr().cast(), part.len() as c_int) };
         match usize::try_from(got).ok().and_then(|got| part.get(..got)) {
             Some(got @ [_, ..]) => text.extend_from_slice(got),
             _ => break,

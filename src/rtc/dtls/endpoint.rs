@@ -144,13 +144,8 @@ impl Endpoint {
     /// An association in which we have `role`. Nothing is sent before [`Endpoint::start`].
     pub fn new(context: &Context, role: Role) -> Result<Endpoint, Error> {
         let config = context.config();
-        let connection = Connection::new(
-            &context.shared,
-            role,
-            config.mtu,
-            config.initial_timeout,
-            config.longest_timeout,
-        )?;
+        let connection =
+            Connection::new(&context.shared, role, config.mtu, config.initial_timeout, config.longest_timeout)?;
         Ok(Endpoint {
             connection,
             context: context.clone(),
@@ -406,10 +401,7 @@ impl Endpoint {
         let (keys, salts) = exported.split_at(2 * key);
         let (client_key, server_key) = keys.split_at(key);
         let (client_salt, server_salt) = salts.split_at(salt);
-        let material = |key, salt| KeyingMaterial {
-            key: Secret::new(key),
-            salt: Secret::new(salt),
-        };
+        let material = |key, salt| KeyingMaterial { key: Secret::new(key), salt: Secret::new(salt) };
         let client = material(client_key, client_salt);
         let server = material(server_key, server_salt);
         cleanse(&mut exported);

@@ -27,20 +27,13 @@ pub enum ParseError {
 impl Fingerprint {
     /// A fingerprint from the digest itself.
     pub fn new(hash: Hash, bytes: Vec<u8>) -> Result<Fingerprint, ParseError> {
-        if bytes.len() == length(hash) {
-            Ok(Fingerprint { hash, bytes })
-        } else {
-            Err(ParseError::Length)
-        }
+        if bytes.len() == length(hash) { Ok(Fingerprint { hash, bytes }) } else { Err(ParseError::Length) }
     }
 
     /// From the two parts of the attribute: `sha-256`, `4A:AD:…`. Both in any case, as RFC 8122
     /// says senders may write them.
     pub fn parse(hash: &str, value: &str) -> Result<Fingerprint, ParseError> {
-        let hash = HASHES
-            .into_iter()
-            .find(|known| hash.eq_ignore_ascii_case(name(*known)))
-            .ok_or(ParseError::Hash)?;
+        let hash = HASHES.into_iter().find(|known| hash.eq_ignore_ascii_case(name(*known))).ok_or(ParseError::Hash)?;
         let bytes = value
             .split(':')
             .map(|pair| match pair.as_bytes() {
@@ -81,10 +74,7 @@ impl Fingerprint {
     }
 
     pub(super) fn expected(&self) -> PeerDigest {
-        PeerDigest {
-            hash: self.hash,
-            digest: self.bytes.clone(),
-        }
+        PeerDigest { hash: self.hash, digest: self.bytes.clone() }
     }
 }
 
@@ -146,10 +136,7 @@ mod tests {
         let fingerprint: Fingerprint = text.parse().unwrap();
         assert_eq!(fingerprint.hash(), Hash::Sha1);
         assert_eq!(fingerprint.bytes()[..3], [0x4a, 0xad, 0xb9]);
-        assert_eq!(
-            fingerprint.to_string(),
-            "sha-1 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB"
-        );
+        assert_eq!(fingerprint.to_string(), "sha-1 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB");
         assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
     }
 
@@ -162,9 +149,6 @@ mod tests {
         assert_eq!(parse("sha-1 0011"), Err(ParseError::Digits));
         assert_eq!(parse("sha-1 00:+1"), Err(ParseError::Digits));
         assert_eq!(parse("sha-1 00:é"), Err(ParseError::Digits));
-        assert_eq!(
-            Fingerprint::new(Hash::Sha256, vec![0; 31]),
-            Err(ParseError::Length)
-        );
+        assert_eq!(Fingerprint::new(Hash::Sha256, vec![0; 31]), Err(ParseError::Length));
     }
 }

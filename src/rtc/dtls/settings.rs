@@ -94,10 +94,7 @@ impl Context {
                 key_log: config.key_log,
             },
         )?;
-        Ok(Context {
-            shared: Arc::new(shared),
-            config: Arc::new(config),
-        })
+        Ok(Context { shared: Arc::new(shared), config: Arc::new(config) })
     }
 
     /// What it was made from.
@@ -124,11 +121,7 @@ mod tests {
     #[test]
     fn names_exist_for_what_dtls_can_negotiate() {
         for profile in Profile::ALL {
-            assert_eq!(
-                library_name(&profile).is_some(),
-                profile.dtls_id().is_some(),
-                "{profile}"
-            );
+            assert_eq!(library_name(&profile).is_some(), profile.dtls_id().is_some(), "{profile}");
         }
     }
 
@@ -136,21 +129,12 @@ mod tests {
     fn refuses_what_it_cannot_use() {
         let identity = Identity::generate().unwrap();
         let refused = |config: Config| Context::new(&identity, config).err().unwrap().to_string();
-        let text = refused(Config {
-            ciphers: "NO-SUCH-CIPHER".into(),
-            ..Config::default()
-        });
+        let text = refused(Config { ciphers: "NO-SUCH-CIPHER".into(), ..Config::default() });
         assert!(text.starts_with("set DTLS ciphers: "), "{text}");
-        let text = refused(Config {
-            profiles: vec![Profile::AesCm256HmacSha1_80],
-            ..Config::default()
-        });
+        let text = refused(Config { profiles: vec![Profile::AesCm256HmacSha1_80], ..Config::default() });
         assert!(text.starts_with("set SRTP profiles"), "{text}");
-        let text = refused(Config {
-            verify: Verify::Chain,
-            ca_file: Some("/nonexistent/ca.pem".into()),
-            ..Config::default()
-        });
+        let text =
+            refused(Config { verify: Verify::Chain, ca_file: Some("/nonexistent/ca.pem".into()), ..Config::default() });
         assert!(text.starts_with("load trusted certificates"), "{text}");
         assert!(Context::new(&identity, Config::default()).is_ok());
     }

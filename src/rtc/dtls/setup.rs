@@ -53,15 +53,10 @@ impl FromStr for Setup {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Setup, ()> {
-        [
-            Setup::Active,
-            Setup::Passive,
-            Setup::Actpass,
-            Setup::Holdconn,
-        ]
-        .into_iter()
-        .find(|setup| text.eq_ignore_ascii_case(&setup.to_string()))
-        .ok_or(())
+        [Setup::Active, Setup::Passive, Setup::Actpass, Setup::Holdconn]
+            .into_iter()
+            .find(|setup| text.eq_ignore_ascii_case(&setup.to_string()))
+            .ok_or(())
     }
 }
 
@@ -71,12 +66,7 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for setup in [
-            Setup::Active,
-            Setup::Passive,
-            Setup::Actpass,
-            Setup::Holdconn,
-        ] {
+        for setup in [Setup::Active, Setup::Passive, Setup::Actpass, Setup::Holdconn] {
             assert_eq!(setup.to_string().parse(), Ok(setup));
         }
         assert_eq!("ACTPASS".parse(), Ok(Setup::Actpass));

@@ -17,21 +17,10 @@ use crate::host::openssl::hmac::HmacSha1;
 use crate::host::openssl::{Error, cleanse};
 
 /// The session keys of one direction, for RTP or for RTCP.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "two to a context, and the larger variant is read for each packet"
-)]
+#[expect(clippy::large_enum_variant, reason = "two to a context, and the larger variant is read for each packet")]
 pub enum Transform {
-    CounterMode {
-        cipher: AesCtr,
-        salt: [u8; 16],
-        mac: HmacSha1,
-        tag_length: usize,
-    },
-    Gcm {
-        cipher: AesGcm,
-        salt: [u8; 12],
-    },
+    CounterMode { cipher: AesCtr, salt: [u8; 16], mac: HmacSha1, tag_length: usize },
+    Gcm { cipher: AesGcm, salt: [u8; 12] },
 }
 
 /// The first bytes of an RTCP packet, which stay in the clear.
@@ -41,20 +30,12 @@ const ENCRYPTED: u32 = 1 << 31;
 
 impl Transform {
     pub fn for_rtp(kdf: &mut Kdf, profile: Profile) -> Result<Transform, Error> {
-        let labels = [
-            Label::RtpEncryption,
-            Label::RtpAuthentication,
-            Label::RtpSalt,
-        ];
+        let labels = [Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt];
         Transform::derive(kdf, profile, labels, profile.rtp_tag_length())
     }
 
     pub fn for_rtcp(kdf: &mut Kdf, profile: Profile) -> Result<Transform, Error> {
-        let labels = [
-            Label::RtcpEncryption,
-            Label::RtcpAuthentication,
-            Label::RtcpSalt,
-        ];
+        let labels = [Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt];
         Transform::derive(kdf, profile, labels, profile.rtcp_tag_length())
     }
 
@@ -67,10 +48,7 @@ impl Transform {
         let key = kdf.derive(encryption, profile.key_length())?;
         let salt = kdf.derive(salt, profile.salt_length())?;
         if profile.is_aead() {
-            return Ok(Transform::Gcm {
-                cipher: AesGcm::new(&key)?,
-                salt: filled(&salt),
-            });
+            return Ok(Transform::Gcm { cipher: AesGcm::new(&key)?, salt: filled(&salt) });
         }
         let mac = kdf.derive(authentication, 20)?;
         Ok(Transform::CounterMode {
@@ -93,22 +71,14 @@ impl Transform {
         let (packet, room) = buf.split_at_mut_checked(length).ok_or(Discard::NoRoom)?;
         let tag_length = self.tag_length();
         let tag_room = room.get_mut(..tag_length).ok_or(Discard::NoRoom)?;
-        let (aad, payload) = packet
-            .split_at_mut_checked(header)
-            .ok_or(Discard::Malformed)?;
+        let (aad, payload) = packet.split_at_mut_checked(header).ok_or(Discard::Malformed)?;
         match self {
-            Transform::CounterMode {
-                cipher, salt, mac, ..
-            } => {
-                cipher
-                    .apply(&counter(salt, ssrc, index), payload)
-                    .map_err(|_| Discard::Library)?;
+            Transform::CounterMode { cipher, salt, mac, .. } => {
+                cipher.apply(&counter(salt, ssrc, index), payload).map_err(|_| Discard::Library)?;
                 copy(tag_room, &mac.sign(&[aad, payload, &roc(index)]));
             }
             Transform::Gcm { cipher, salt } => {
-                let tag = cipher
-                    .seal(&rtp_nonce(salt, ssrc, index), &[aad], payload)
-                    .map_err(|_| Discard::Library)?;
+                let tag = cipher.seal(&rtp_nonce(salt, ssrc, index), &[aad], payload).map_err(|_| Discard::Library)?;
                 copy(tag_room, &tag);
             }
         }
@@ -125,35 +95,22 @@ impl Transform {
         index: u64,
         keep: bool,
     ) -> Result<usize, Discard> {
-        let length = packet
-            .len()
-            .checked_sub(self.tag_length())
-            .ok_or(Discard::Malformed)?;
-        let (packet, tag) = packet
-            .split_at_mut_checked(length)
-            .ok_or(Discard::Malformed)?;
-        let (aad, payload) = packet
-            .split_at_mut_checked(header)
-            .ok_or(Discard::Malformed)?;
+        let length = packet.len().checked_sub(self.tag_length()).ok_or(Discard::Malformed)?;
+        let (packet, tag) = packet.split_at_mut_checked(length).ok_or(Discard::Malformed)?;
+        let (aad, payload) = packet.split_at_mut_checked(header).ok_or(Discard::Malformed)?;
         match self {
-            Transform::CounterMode {
-                cipher, salt, mac, ..
-            } => {
+            Transform::CounterMode { cipher, salt, mac, .. } => {
                 if !mac.verify(&[aad, payload, &roc(index)], tag) {
                     return Err(Discard::NotAuthentic);
                 }
-                cipher
-                    .apply(&counter(salt, ssrc, index), payload)
-                    .map_err(|_| Discard::Library)?;
+                cipher.apply(&counter(salt, ssrc, index), payload).map_err(|_| Discard::Library)?;
             }
             Transform::Gcm { cipher, salt } => {
                 let nonce = rtp_nonce(salt, ssrc, index);
                 if !open(cipher, &nonce, &[aad], payload, tag)? {
                     if keep {
                         // The same key stream once more takes it off again.
-                        cipher
-                            .seal(&nonce, &[], payload)
-                            .map_err(|_| Discard::Library)?;
+                        cipher.seal(&nonce, &[], payload).map_err(|_| Discard::Library)?;
                     }
                     return Err(Discard::NotAuthentic);
                 }
@@ -163,29 +120,15 @@ impl Transform {
     }
 
     /// Protects the RTCP packet that is the first `length` bytes of `buf`; its new length.
-    pub fn protect_rtcp(
-        &mut self,
-        buf: &mut [u8],
-        length: usize,
-        ssrc: u32,
-        index: u32,
-    ) -> Result<usize, Discard> {
+    pub fn protect_rtcp(&mut self, buf: &mut [u8], length: usize, ssrc: u32, index: u32) -> Result<usize, Discard> {
         let tag_length = self.tag_length();
         let (packet, room) = buf.split_at_mut_checked(length).ok_or(Discard::NoRoom)?;
-        let trailer = room
-            .get_mut(..tag_length + RTCP_INDEX)
-            .ok_or(Discard::NoRoom)?;
-        let (header, body) = packet
-            .split_at_mut_checked(RTCP_HEADER)
-            .ok_or(Discard::Malformed)?;
+        let trailer = room.get_mut(..tag_length + RTCP_INDEX).ok_or(Discard::NoRoom)?;
+        let (header, body) = packet.split_at_mut_checked(RTCP_HEADER).ok_or(Discard::Malformed)?;
         let word = (index | ENCRYPTED).to_be_bytes();
         match self {
-            Transform::CounterMode {
-                cipher, salt, mac, ..
-            } => {
-                cipher
-                    .apply(&counter(salt, ssrc, index.into()), body)
-                    .map_err(|_| Discard::Library)?;
+            Transform::CounterMode { cipher, salt, mac, .. } => {
+                cipher.apply(&counter(salt, ssrc, index.into()), body).map_err(|_| Discard::Library)?;
                 let (word_room, tag_room) = trailer.split_at_mut(RTCP_INDEX);
                 copy(word_room, &word);
                 copy(tag_room, &mac.sign(&[header, body, &word]));
@@ -222,16 +165,12 @@ impl Transform {
         let clear = if encrypted { RTCP_HEADER } else { length };
         let (header, body) = packet.split_at_mut(clear);
         match self {
-            Transform::CounterMode {
-                cipher, salt, mac, ..
-            } => {
+            Transform::CounterMode { cipher, salt, mac, .. } => {
                 let (_, tag) = trailer.split_at(RTCP_INDEX);
                 if !mac.verify(&[header, body, &word], tag) {
                     return Err(Discard::NotAuthentic);
                 }
-                cipher
-                    .apply(&counter(salt, ssrc, index.into()), body)
-                    .map_err(|_| Discard::Library)?;
+                cipher.apply(&counter(salt, ssrc, index.into()), body).map_err(|_| Discard::Library)?;
             }
             Transform::Gcm { cipher, salt } => {
                 let (tag, _) = trailer.split_at(TAG_LENGTH);
@@ -276,17 +215,9 @@ impl Drop for Transform {
     }
 }
 
-fn open(
-    cipher: &mut AesGcm,
-    nonce: &[u8; 12],
-    aad: &[&[u8]],
-    data: &mut [u8],
-    tag: &[u8],
-) -> Result<bool, Discard> {
+fn open(cipher: &mut AesGcm, nonce: &[u8; 12], aad: &[&[u8]], data: &mut [u8], tag: &[u8]) -> Result<bool, Discard> {
     let tag = tag.first_chunk().ok_or(Discard::Malformed)?;
-    cipher
-        .open(nonce, aad, data, tag)
-        .map_err(|_| Discard::Library)
+    cipher.open(nonce, aad, data, tag).map_err(|_| Discard::Library)
 }
 
 /// The first counter block (RFC 3711 section 4.1.1):

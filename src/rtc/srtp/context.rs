@@ -35,11 +35,7 @@ pub struct Context {
 impl Context {
     /// Derives the session keys. Fails when key or salt have not the lengths that `profile`
     /// wants, or when the library does.
-    pub fn new(
-        profile: Profile,
-        master_key: &[u8],
-        master_salt: &[u8],
-    ) -> Result<Context, KeyError> {
+    pub fn new(profile: Profile, master_key: &[u8], master_salt: &[u8]) -> Result<Context, KeyError> {
         if master_key.len() != profile.key_length() || master_salt.len() != profile.salt_length() {
             return Err(KeyError::Length);
         }
@@ -88,11 +84,7 @@ impl Context {
     }
 
     /// Protects the RTP packet that is the first `length` bytes of `buf`; its new length.
-    pub fn protect_rtp_in_place(
-        &mut self,
-        buf: &mut [u8],
-        length: usize,
-    ) -> Result<usize, Discard> {
+    pub fn protect_rtp_in_place(&mut self, buf: &mut [u8], length: usize) -> Result<usize, Discard> {
         let packet = buf.get(..length).ok_or(Discard::NoRoom)?;
         let (header, sequence, ssrc) = rtp_header(packet)?;
         let i = self.find_or_add(ssrc)?;
@@ -120,17 +112,13 @@ impl Context {
         }
         // A source that nothing was heard of may have wrapped around already, if its first
         // packets were lost.
-        let wrapped = (stream.rtp.highest().is_none() && sequence < 0x8000)
-            .then(|| index.checked_add(0x1_0000))
-            .flatten();
-        let first = self
-            .rtp
-            .unprotect_rtp(packet, header, ssrc, index, wrapped.is_some());
+        let wrapped =
+            (stream.rtp.highest().is_none() && sequence < 0x8000).then(|| index.checked_add(0x1_0000)).flatten();
+        let first = self.rtp.unprotect_rtp(packet, header, ssrc, index, wrapped.is_some());
         let (opened, index) = match (first, wrapped) {
-            (Err(Discard::NotAuthentic), Some(index)) => (
-                self.rtp.unprotect_rtp(packet, header, ssrc, index, false)?,
-                index,
-            ),
+            (Err(Discard::NotAuthentic), Some(index)) => {
+                (self.rtp.unprotect_rtp(packet, header, ssrc, index, false)?, index)
+            }
             (first, _) => (first?, index),
         };
         stream.rtp.accept(index);
@@ -141,17 +129,11 @@ impl Context {
 
     /// Protects an RTCP packet, simple or compound.
     pub fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), Discard> {
-        in_vec(packet, |buf, length| {
-            self.protect_rtcp_in_place(buf, length)
-        })
+        in_vec(packet, |buf, length| self.protect_rtcp_in_place(buf, length))
     }
 
     /// Protects the RTCP packet that is the first `length` bytes of `buf`; its new length.
-    pub fn protect_rtcp_in_place(
-        &mut self,
-        buf: &mut [u8],
-        length: usize,
-    ) -> Result<usize, Discard> {
+    pub fn protect_rtcp_in_place(&mut self, buf: &mut [u8], length: usize) -> Result<usize, Discard> {
         let packet = buf.get(..length).ok_or(Discard::NoRoom)?;
         let ssrc = rtcp_ssrc(packet)?;
         let i = self.find_or_add(ssrc)?;
@@ -252,10 +234,7 @@ fn rtp_header(packet: &[u8]) -> Result<(usize, u16, u32), Discard> {
     }
     let mut length = RTP_HEADER + 4 * usize::from(first & 0x0f);
     if first & 0x10 != 0 {
-        let extension: &[u8; 4] = packet
-            .get(length..)
-            .and_then(<[u8]>::first_chunk)
-            .ok_or(Discard::Malformed)?;
+        let extension: &[u8; 4] = packet.get(length..).and_then(<[u8]>::first_chunk).ok_or(Discard::Malformed)?;
         let [_, _, high, low] = *extension;
         length += 4 + 4 * usize::from(u16::from_be_bytes([high, low]));
     }

@@ -28,10 +28,7 @@ impl Kdf {
     /// Keys the pseudo-random function, which is AES in counter mode for every profile. `salt` is
     /// 12 or 14 bytes long.
     pub fn new(master_key: &[u8], salt: &[u8]) -> Result<Kdf, Error> {
-        let mut kdf = Kdf {
-            prf: AesCtr::new(master_key)?,
-            salt: [0; 16],
-        };
+        let mut kdf = Kdf { prf: AesCtr::new(master_key)?, salt: [0; 16] };
         for (to, from) in kdf.salt.iter_mut().take(14).zip(salt) {
             *to = *from;
         }
@@ -69,19 +66,9 @@ mod tests {
     // RFC 3711 appendix B.3.
     #[test]
     fn rfc3711() {
-        let mut kdf = Kdf::new(
-            &hex("E1F97A0D3E018BE0D64FA32C06DE4139"),
-            &hex("0EC675AD498AFEEBB6960B3AABE6"),
-        )
-        .unwrap();
-        assert_eq!(
-            derive(&mut kdf, Label::RtpEncryption, 16),
-            hex("C61E7A93744F39EE10734AFE3FF7A087")
-        );
-        assert_eq!(
-            derive(&mut kdf, Label::RtpSalt, 14),
-            hex("30CBBC08863D8C85D49DB34A9AE1")
-        );
+        let mut kdf = Kdf::new(&hex("E1F97A0D3E018BE0D64FA32C06DE4139"), &hex("0EC675AD498AFEEBB6960B3AABE6")).unwrap();
+        assert_eq!(derive(&mut kdf, Label::RtpEncryption, 16), hex("C61E7A93744F39EE10734AFE3FF7A087"));
+        assert_eq!(derive(&mut kdf, Label::RtpSalt, 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
         assert_eq!(
             derive(&mut kdf, Label::RtpAuthentication, 94),
             hex(

@@ -31,13 +31,9 @@ impl Profile {
     /// The length of a master key, and of the session key of the cipher.
     pub fn key_length(self) -> usize {
         match self {
-            Profile::AesCm128HmacSha1_80
-            | Profile::AesCm128HmacSha1_32
-            | Profile::AeadAes128Gcm => 16,
+            Profile::AesCm128HmacSha1_80 | Profile::AesCm128HmacSha1_32 | Profile::AeadAes128Gcm => 16,
             Profile::AesCm192HmacSha1_80 | Profile::AesCm192HmacSha1_32 => 24,
-            Profile::AesCm256HmacSha1_80
-            | Profile::AesCm256HmacSha1_32
-            | Profile::AeadAes256Gcm => 32,
+            Profile::AesCm256HmacSha1_80 | Profile::AesCm256HmacSha1_32 | Profile::AeadAes256Gcm => 32,
         }
     }
 
@@ -50,9 +46,7 @@ impl Profile {
     pub fn rtp_tag_length(self) -> usize {
         match self {
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => 16,
-            Profile::AesCm128HmacSha1_32
-            | Profile::AesCm192HmacSha1_32
-            | Profile::AesCm256HmacSha1_32 => 4,
+            Profile::AesCm128HmacSha1_32 | Profile::AesCm192HmacSha1_32 | Profile::AesCm256HmacSha1_32 => 4,
             _ => 10,
         }
     }

@@ -131,11 +131,7 @@ mod tests {
                 _ => 0,
             };
             let back = state >> 32 & 0x4ff;
-            let index = if jump > 0 {
-                highest + jump
-            } else {
-                highest.saturating_sub(back)
-            };
+            let index = if jump > 0 { highest + jump } else { highest.saturating_sub(back) };
             let expected = if !model.is_empty() && index + WINDOW <= highest {
                 Seen::TooOldToKnow
             } else if model.contains(&index) {

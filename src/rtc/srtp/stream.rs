@@ -24,13 +24,7 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(ssrc: u32) -> Stream {
-        Stream {
-            ssrc,
-            rtp: ReplayWindow::default(),
-            initial_roc: 0,
-            rtcp: ReplayWindow::default(),
-            next_rtcp: 0,
-        }
+        Stream { ssrc, rtp: ReplayWindow::default(), initial_roc: 0, rtcp: ReplayWindow::default(), next_rtcp: 0 }
     }
 
     /// The index that `sequence` most likely stands for: the one nearest to the highest so far.
@@ -39,11 +33,7 @@ impl Stream {
             None => u64::from(self.initial_roc) << 16 | u64::from(sequence),
             Some(highest) => nearest(highest, sequence),
         };
-        if index < RTP_INDICES {
-            Ok(index)
-        } else {
-            Err(Discard::KeyExhausted)
-        }
+        if index < RTP_INDICES { Ok(index) } else { Err(Discard::KeyExhausted) }
     }
 }
 

@@ -5,10 +5,7 @@ use super::*;
 
 pub fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 fn pair(profile: Profile) -> (Context, Context) {
@@ -88,13 +85,9 @@ mod rfc7714 {
         buf.resize(length + MAX_OVERHEAD, 0);
         let index = 0xf17b;
         let mut transform = transform(key);
-        let sealed = transform
-            .protect_rtp(&mut buf, 12, length, 0x5501_a0b2, index)
-            .unwrap();
+        let sealed = transform.protect_rtp(&mut buf, 12, length, 0x5501_a0b2, index).unwrap();
         assert_eq!(buf[..sealed], *expected);
-        let opened = transform
-            .unprotect_rtp(&mut buf[..sealed], 12, 0x5501_a0b2, index, false)
-            .unwrap();
+        let opened = transform.unprotect_rtp(&mut buf[..sealed], 12, 0x5501_a0b2, index, false).unwrap();
         assert_eq!(buf[..opened], hex(RTP));
     }
 
@@ -119,14 +112,10 @@ mod rfc7714 {
         let length = buf.len();
         buf.resize(length + MAX_OVERHEAD, 0);
         let mut transform = transform(key);
-        let sealed = transform
-            .protect_rtcp(&mut buf, length, 0x4d61_7273, 0x5d4)
-            .unwrap();
+        let sealed = transform.protect_rtcp(&mut buf, length, 0x4d61_7273, 0x5d4).unwrap();
         assert_eq!(buf[..sealed], *expected);
         assert_eq!(transform.rtcp_index(&buf[..sealed]), Ok(0x5d4));
-        let opened = transform
-            .unprotect_rtcp(&mut buf[..sealed], 0x4d61_7273)
-            .unwrap();
+        let opened = transform.unprotect_rtcp(&mut buf[..sealed], 0x4d61_7273).unwrap();
         assert_eq!(buf[..opened], hex(RTCP));
     }
 
@@ -140,22 +129,13 @@ mod rfc7714 {
         for (byte, other) in nonce.iter_mut().zip(hex("0000 4d617273 0000 000005d5")) {
             *byte ^= other;
         }
-        let tag = AesGcm::new(&hex(KEY_128))
-            .unwrap()
-            .seal(&nonce, &[&aad, &word], &mut [])
-            .unwrap();
+        let tag = AesGcm::new(&hex(KEY_128)).unwrap().seal(&nonce, &[&aad, &word], &mut []).unwrap();
         packet.extend(tag);
         packet.extend(word);
         let mut transform = transform(KEY_128);
-        assert_eq!(
-            transform.unprotect_rtcp(&mut packet.clone(), 0x4d61_7273),
-            Ok(aad.len())
-        );
+        assert_eq!(transform.unprotect_rtcp(&mut packet.clone(), 0x4d61_7273), Ok(aad.len()));
         packet[20] ^= 1;
-        assert_eq!(
-            transform.unprotect_rtcp(&mut packet, 0x4d61_7273),
-            Err(Discard::NotAuthentic)
-        );
+        assert_eq!(transform.unprotect_rtcp(&mut packet, 0x4d61_7273), Err(Discard::NotAuthentic));
     }
 }
 
@@ -165,20 +145,14 @@ fn counter_mode_key_stream() {
     use crate::host::openssl::cipher::AesCtr;
     let iv: [u8; 16] = hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000").try_into().unwrap();
     for (key, expected) in [
-        (
-            "2B7E151628AED2A6ABF7158809CF4F3C",
-            "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB",
-        ),
+        ("2B7E151628AED2A6ABF7158809CF4F3C", "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB"),
         (
             "57f82fe3613fd170a85ec93c40b1f0922ec4cb0dc025b58272147cc438944a98",
             "92bdd28a93c3f52511c677d08b5515a4 9da71b2378a854f67050756ded165bac",
         ),
     ] {
         let mut stream = [0; 32];
-        AesCtr::new(&hex(key))
-            .unwrap()
-            .apply(&iv, &mut stream)
-            .unwrap();
+        AesCtr::new(&hex(key)).unwrap().apply(&iv, &mut stream).unwrap();
         assert_eq!(stream[..], hex(expected));
     }
 }
@@ -376,14 +350,7 @@ fn malformed_packets() {
         let mut lies = rtp(9, 1, &[0; 30]);
         lies[0] = 0x9f;
         lies[12 + 60 - 30..].fill(0xff);
-        for bad in [
-            vec![],
-            vec![0x80; 11],
-            vec![0x40; 40],
-            vec![0x8f; 40],
-            lies,
-            rtp(9, 1, b""),
-        ] {
+        for bad in [vec![], vec![0x80; 11], vec![0x40; 40], vec![0x8f; 40], lies, rtp(9, 1, b"")] {
             let length = bad.len();
             let mut packet = bad.clone();
             assert_eq!(rx.unprotect_rtp(&mut packet), Err(Discard::Malformed));
@@ -406,21 +373,12 @@ fn no_room_for_the_tag() {
         let mut buf = rtp(9, 1, b"payload");
         let length = buf.len();
         buf.resize(length + profile.rtp_tag_length() - 1, 0);
-        assert_eq!(
-            tx.protect_rtp_in_place(&mut buf, length),
-            Err(Discard::NoRoom)
-        );
-        assert_eq!(
-            tx.protect_rtp_in_place(&mut buf, length + 100),
-            Err(Discard::NoRoom)
-        );
+        assert_eq!(tx.protect_rtp_in_place(&mut buf, length), Err(Discard::NoRoom));
+        assert_eq!(tx.protect_rtp_in_place(&mut buf, length + 100), Err(Discard::NoRoom));
         let mut buf = rtcp(9);
         let length = buf.len();
         buf.resize(length + profile.rtcp_tag_length() + 3, 0);
-        assert_eq!(
-            tx.protect_rtcp_in_place(&mut buf, length),
-            Err(Discard::NoRoom)
-        );
+        assert_eq!(tx.protect_rtcp_in_place(&mut buf, length), Err(Discard::NoRoom));
     }
 }
 

@@ -121,6 +121,7 @@ impl Connection {
                 Role::Server => sys::SSL_set_accept_state(ssl.as_ptr()),
             }
         }
+        error::clear();
         Ok(connection)
     }
 
@@ -154,31 +155,16 @@ impl Connection {
         let mut scratch = [0u8; 2048];
         error::clear();
         // SAFETY: `scratch` is writable for its length; otherwise as in `handshake`.
-        let got = unsafe {
-            sys::SSL_read(
-                self.ssl.as_ptr(),
-                scratch.as_mut_ptr().cast(),
-                scratch.len() as c_int,
-            )
-        };
+        let got = unsafe { sys::SSL_read(self.ssl.as_ptr(), scratch.as_mut_ptr().cast(), scratch.len() as c_int) };
         self.outcome("DTLS read", got)
     }
 
     /// How long until the last flight is to be repeated.
     pub fn timeout(&mut self) -> Option<Duration> {
-        let mut left = libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        };
+        let mut left = libc::timeval { tv_sec: 0, tv_usec: 0 };
         // SAFETY: the control fills in a timeval.
-        let running = unsafe {
-            sys::SSL_ctrl(
-                self.ssl.as_ptr(),
-                ffi::DTLS_CTRL_GET_TIMEOUT,
-                0,
-                (&raw mut left).cast(),
-            )
-        };
+        let running =
+            unsafe { sys::SSL_ctrl(self.ssl.as_ptr(), ffi::DTLS_CTRL_GET_TIMEOUT, 0, (&raw mut left).cast()) };
         (running == 1).then(|| {
             Duration::from_secs(u64::try_from(left.tv_sec).unwrap_or(0))
                 + Duration::from_micros(u64::try_from(left.tv_usec).unwrap_or(0))
@@ -194,14 +180,7 @@ impl Connection {
         }
         error::clear();
         // SAFETY: as in `handshake`.
-        let done = unsafe {
-            sys::SSL_ctrl(
-                self.ssl.as_ptr(),
-                ffi::DTLS_CTRL_HANDLE_TIMEOUT,
-                0,
-                ptr::null_mut(),
-            )
-        };
+        let done = unsafe { sys::SSL_ctrl(self.ssl.as_ptr(), ffi::DTLS_CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut()) };
         if done < 0 {
             return Err(Error::take("DTLS retransmission"));
         }
@@ -252,11 +231,7 @@ impl Connection {
                 0,
             )
         };
-        if done == 1 {
-            Ok(())
-        } else {
-            Err(Error::take("export keying material"))
-        }
+        if done == 1 { Ok(()) } else { Err(Error::take("export keying material")) }
     }
 
     /// The cipher suite in OpenSSL's name, such as `ECDHE-ECDSA-AES128-GCM-SHA256`.
@@ -316,10 +291,7 @@ impl Drop for Connection {
 ///
 /// # Safety
 /// Called by the library, for an association that [`Connection::new`] made.
-pub(super) unsafe extern "C" fn verify_certificate(
-    store: *mut sys::X509_STORE_CTX,
-    chain: *mut c_void,
-) -> c_int {
+pub(super) unsafe extern "C" fn verify_certificate(store: *mut sys::X509_STORE_CTX, chain: *mut c_void) -> c_int {
     // SAFETY: the library keeps the association at this index of the store context, and `new`
     // has put the state into the association before it could run. The certificate belongs to the
     // store context; `share` takes a reference of our own.
@@ -344,9 +316,7 @@ pub(super) unsafe extern "C" fn verify_certificate(
             return 1;
         }
         let code = sys::X509_STORE_CTX_get_error(store);
-        state.rejected = Some(Rejected::Chain(text(sys::X509_verify_cert_error_string(
-            c_long::from(code),
-        ))));
+        state.rejected = Some(Rejected::Chain(text(sys::X509_verify_cert_error_string(c_long::from(code)))));
         0
     }
 }
@@ -357,8 +327,7 @@ impl State {
         let (Some(peer), Some(expected)) = (&self.peer, &self.expected) else {
             return self.peer.is_some();
         };
-        peer.digest(expected.hash)
-            .is_ok_and(|digest| constant_time_eq(&digest, &expected.digest))
+        peer.digest(expected.hash).is_ok_and(|digest| constant_time_eq(&digest, &expected.digest))
     }
 }
 
@@ -403,11 +372,92 @@ unsafe fn text(text: *const c_char) -> String {
         return String::new();
     }
     // SAFETY: by contract.
-    unsafe { CStr::from_ptr(text) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
 fn microseconds(duration: Duration) -> c_uint {
     c_uint::try_from(duration.as_micros()).unwrap_or(c_uint::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::openssl::dtls::{Config, Version};
+    use crate::host::openssl::x509::KeyPair;
+
+    fn context(ciphers: &str) -> Arc<Context> {
+        let config = Config {
+            ciphers: ciphers.to_owned(),
+            srtp_profiles: "SRTP_AES128_CM_SHA1_80".to_owned(),
+            max_version: Version::Dtls12,
+            verify_chain: false,
+            ca_file: None,
+            ca_path: None,
+            key_log: false,
+        };
+        Arc::new(Context::new(&KeyPair::self_signed_p256("peer").unwrap(), &config).unwrap())
+    }
+
+    fn connection(context: &Arc<Context>, role: Role) -> Connection {
+        let (initial, longest) = (Duration::from_millis(50), Duration::from_secs(3));
+        let connection = Connection::new(context, role, 1200, initial, longest).unwrap();
+        assert_clean();
+        connection
+    }
+
+    /// Somebody else on this thread will look at the queue next.
+    fn assert_clean() {
+        assert_eq!(error::peek_last(), (0, 0));
+    }
+
+    fn shake(client: &mut Connection, server: &mut Connection) -> [Result<Step, Error>; 2] {
+        let mut last = [Ok(Step::Waiting), Ok(Step::Waiting)];
+        for _ in 0..6 {
+            for (i, last) in last.iter_mut().enumerate() {
+                let (from, to) = match i {
+                    0 => (&mut *client, &mut *server),
+                    _ => (&mut *server, &mut *client),
+                };
+                if *last == Ok(Step::Waiting) {
+                    *last = from.handshake();
+                }
+                assert_clean();
+                for datagram in from.outgoing() {
+                    assert!(to.push(&datagram));
+                }
+            }
+        }
+        last
+    }
+
+    #[test]
+    fn leaves_the_error_queue_empty() {
+        let context = context("ECDHE");
+        let (mut client, mut server) = (connection(&context, Role::Client), connection(&context, Role::Server));
+        assert_eq!(shake(&mut client, &mut server), [Ok(Step::Done), Ok(Step::Done)]);
+        assert_eq!(client.srtp_profile(), Some(1));
+        assert_eq!(client.read(), Ok(Step::Waiting));
+        assert_clean();
+        client.export("EXTRACTOR-dtls_srtp", &mut [0; 60]).unwrap();
+        assert_clean();
+        assert_eq!(client.peer_digest(Hash::Sha256), server.peer_digest(Hash::Sha256));
+        client.shutdown();
+        assert_clean();
+        drop(client);
+        assert_clean();
+    }
+
+    /// No cipher in common: an error with words on one side, an alert on the other.
+    #[test]
+    fn failure_leaves_the_error_queue_empty() {
+        let (mut client, mut server) =
+            (connection(&context("ECDHE+AESGCM"), Role::Client), connection(&context("ECDHE+CHACHA20"), Role::Server));
+        let [client_says, server_says] = shake(&mut client, &mut server);
+        let text = server_says.unwrap_err().to_string();
+        assert_eq!(text, "DTLS handshake: no shared cipher");
+        let text = client_says.unwrap_err().to_string();
+        assert!(text.contains("handshake failure"), "{text}");
+        client.shutdown();
+        assert_clean();
+    }
 }

@@ -72,6 +72,7 @@ impl Context {
                 sys::SSL_CTX_set_keylog_callback(ctx.as_ptr(), Some(connection::key_log_line));
             }
         }
+        error::clear();
         Ok(context)
     }
 
@@ -140,9 +141,7 @@ impl Context {
     fn verify(&self, config: &Config) -> Result<(), Error> {
         let ctx = self.ctx.as_ptr();
         let path = |path: &Option<PathBuf>| {
-            path.as_ref()
-                .map(|path| c_string("load trusted certificates", &path.to_string_lossy()))
-                .transpose()
+            path.as_ref().map(|path| c_string("load trusted certificates", &path.to_string_lossy())).transpose()
         };
         let (file, folder) = (path(&config.ca_file)?, path(&config.ca_path)?);
         let pointer = |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |t| t.as_ptr());
@@ -151,16 +150,10 @@ impl Context {
         // SAFETY: `ctx` is valid, the strings live through the call. The callback finds its state
         // in the application data of the association it is called for.
         unsafe {
-            sys::SSL_CTX_set_verify(
-                ctx,
-                sys::SSL_VERIFY_PEER | sys::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                None,
-            );
+            sys::SSL_CTX_set_verify(ctx, sys::SSL_VERIFY_PEER | sys::SSL_VERIFY_FAIL_IF_NO_PEER_CERT, None);
             ffi::SSL_CTX_set_cert_verify_callback(ctx, Some(connection::verify_certificate), chain);
             let nothing = file.is_none() && folder.is_none();
-            if !nothing
-                && sys::SSL_CTX_load_verify_locations(ctx, pointer(&file), pointer(&folder)) != 1
-            {
+            if !nothing && sys::SSL_CTX_load_verify_locations(ctx, pointer(&file), pointer(&folder)) != 1 {
                 return Err(Error::take("load trusted certificates"));
             }
         }

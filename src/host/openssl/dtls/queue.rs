@@ -45,8 +45,7 @@ impl Method {
         // SAFETY: the name is static and NUL-terminated, and the functions have the right types.
         // The table is used by BIOs only that `bio` made.
         unsafe {
-            let method =
-                sys::BIO_meth_new(ffi::BIO_TYPE_DATAGRAM_QUEUE, c"datagram queue".as_ptr());
+            let method = sys::BIO_meth_new(ffi::BIO_TYPE_DATAGRAM_QUEUE, c"datagram queue".as_ptr());
             let method = NonNull::new(method).ok_or_else(|| Error::take("make BIO method"))?;
             sys::BIO_meth_set_read__fixed_rust(method.as_ptr(), Some(read));
             sys::BIO_meth_set_write__fixed_rust(method.as_ptr(), Some(write));
@@ -123,12 +122,7 @@ unsafe extern "C" fn write(bio: *mut sys::BIO, data: *const c_char, length: c_in
 }
 
 /// Answers the few questions that libssl asks a datagram BIO. Zero means "no" or "not known".
-unsafe extern "C" fn control(
-    _: *mut sys::BIO,
-    command: c_int,
-    _: c_long,
-    _: *mut c_void,
-) -> c_long {
+unsafe extern "C" fn control(_: *mut sys::BIO, command: c_int, _: c_long, _: *mut c_void) -> c_long {
     match command {
         ffi::BIO_CTRL_FLUSH => 1,
         // The MTU that an association is told counts what a datagram carries.

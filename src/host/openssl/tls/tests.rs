@@ -25,10 +25,7 @@ impl Session {
         // SAFETY: ordinary use of the library on objects made here; the sockets outlive them.
         unsafe {
             let server = sys::SSL_CTX_new(sys::TLS_server_method());
-            assert_eq!(
-                sys::SSL_CTX_use_certificate(server, pair.certificate.as_ptr()),
-                1
-            );
+            assert_eq!(sys::SSL_CTX_use_certificate(server, pair.certificate.as_ptr()), 1);
             assert_eq!(sys::SSL_CTX_use_PrivateKey(server, pair.key.as_ptr()), 1);
             let client = sys::SSL_CTX_new(sys::TLS_client_method());
             let (near, far) = (sys::SSL_new(server), sys::SSL_new(client));
@@ -44,25 +41,14 @@ impl Session {
             }
             assert_eq!(sys::SSL_is_init_finished(near), 1);
             error::clear();
-            Session {
-                near,
-                far,
-                contexts: [server, client],
-                near_socket,
-                far_socket,
-            }
+            Session { near, far, contexts: [server, client], near_socket, far_socket }
         }
     }
 
     fn streams(&self) -> (Stream, Stream) {
         // SAFETY: valid until `drop`, the handshake is complete, the sockets do not block, and
         // the tests drop the streams first. Rust's runtime ignores SIGPIPE.
-        unsafe {
-            (
-                Stream::from_raw(self.near).unwrap(),
-                Stream::from_raw(self.far).unwrap(),
-            )
-        }
+        unsafe { (Stream::from_raw(self.near).unwrap(), Stream::from_raw(self.far).unwrap()) }
     }
 }
 
@@ -162,10 +148,7 @@ fn close_notify() {
 fn truncation_and_garbage_are_failures() {
     let session = Session::new();
     let (mut near, _far) = session.streams();
-    session
-        .far_socket
-        .shutdown(std::net::Shutdown::Both)
-        .unwrap();
+    session.far_socket.shutdown(std::net::Shutdown::Both).unwrap();
     let mut buf = [0; 4];
     let Err(Blocked::Failed(error)) = near.try_read(&mut buf) else {
         panic!("not a failure");

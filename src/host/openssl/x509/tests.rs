@@ -26,10 +26,7 @@ impl Drop for Folder {
 }
 
 fn pem(pair: &KeyPair) -> (String, String) {
-    (
-        pair.certificate.to_pem().unwrap(),
-        pair.key.to_pem().unwrap(),
-    )
+    (pair.certificate.to_pem().unwrap(), pair.key.to_pem().unwrap())
 }
 
 /// A key of 2048 bits, for the tests only, and its certificate, by `openssl req -x509`.
@@ -43,20 +40,14 @@ fn reads_what_it_writes() {
     let pair = KeyPair::self_signed_p256("there").unwrap();
     let (certificate, key) = pem(&pair);
     let read = KeyPair::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
-    assert_eq!(
-        read.certificate.digest(Hash::Sha256),
-        pair.certificate.digest(Hash::Sha256)
-    );
+    assert_eq!(read.certificate.digest(Hash::Sha256), pair.certificate.digest(Hash::Sha256));
     assert!(read.chain.is_empty());
 }
 
 #[test]
 fn fingerprint_is_the_digest_of_the_der_form() {
     // By `openssl x509 -fingerprint -sha1`.
-    let [certificate] = Certificate::all_from_pem(EC.as_bytes())
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [certificate] = Certificate::all_from_pem(EC.as_bytes()).unwrap().try_into().unwrap();
     let digest = certificate.digest(Hash::Sha1).unwrap();
     let text: Vec<String> = digest.iter().map(|b| format!("{b:02X}")).collect();
     assert_eq!(text.join(":"), include_str!("ec.sha1").trim());
@@ -67,12 +58,10 @@ fn one_file_with_everything_in_any_order() {
     let folder = Folder::new("one");
     let (certificate, key) = pem(&KeyPair::self_signed_p256("first").unwrap());
     let (other, _) = pem(&KeyPair::self_signed_p256("second").unwrap());
-    for (i, contents) in [
-        format!("{key}{certificate}{other}"),
-        format!("words before\n{certificate}{other}{key}words after\n"),
-    ]
-    .iter()
-    .enumerate()
+    for (i, contents) in
+        [format!("{key}{certificate}{other}"), format!("words before\n{certificate}{other}{key}words after\n")]
+            .iter()
+            .enumerate()
     {
         let file = folder.file(&format!("{i}.pem"), contents);
         let pair = KeyPair::load(&file, None).unwrap();
@@ -104,45 +93,21 @@ fn each_fault_has_its_own_words() {
 
     assert!(KeyPair::load(&good, Some(&good_key)).is_ok());
     let fault = |certificate: &Path, key: Option<&Path>| {
-        KeyPair::load(certificate, key)
-            .unwrap_err()
-            .to_string()
-            .replace(&folder.0.display().to_string(), "")
+        KeyPair::load(certificate, key).unwrap_err().to_string().replace(&folder.0.display().to_string(), "")
     };
-    assert_eq!(
-        fault(&missing, None),
-        "certificate file /missing does not exist"
-    );
-    assert_eq!(
-        fault(&good, Some(&missing)),
-        "private key file /missing does not exist"
-    );
-    assert!(
-        fault(&folder.0, None).starts_with("certificate file  cannot be read: "),
-        "a folder is no file"
-    );
+    assert_eq!(fault(&missing, None), "certificate file /missing does not exist");
+    assert_eq!(fault(&good, Some(&missing)), "private key file /missing does not exist");
+    assert!(fault(&folder.0, None).starts_with("certificate file  cannot be read: "), "a folder is no file");
     assert_eq!(fault(&empty, None), "/empty: holds no certificate");
     assert_eq!(fault(&good, None), "/good.pem: holds no private key");
-    assert_eq!(
-        fault(&good, Some(&other_key)),
-        "/other.key: the private key is not the certificate's"
-    );
+    assert_eq!(fault(&good, Some(&other_key)), "/other.key: the private key is not the certificate's");
     let text = fault(&broken, Some(&good_key));
-    assert!(
-        text.starts_with("/broken.pem: read certificate: "),
-        "{text}"
-    );
+    assert!(text.starts_with("/broken.pem: read certificate: "), "{text}");
     let text = fault(&good, Some(&broken_key));
-    assert!(
-        text.starts_with("/broken.key: read private key: "),
-        "{text}"
-    );
+    assert!(text.starts_with("/broken.key: read private key: "), "{text}");
     // Without the callback this would sit and wait at the terminal.
     let text = fault(&good, Some(&locked));
-    assert!(
-        text.starts_with("/locked.key: read private key: "),
-        "{text}"
-    );
+    assert!(text.starts_with("/locked.key: read private key: "), "{text}");
 }
 
 #[test]

@@ -90,11 +90,7 @@ fn connects_and_agrees_on_keys() {
     assert_eq!(client.local.key.len(), 16);
     assert_eq!(client.local.salt.len(), 12);
     assert_eq!(client.version, "DTLSv1.2");
-    assert!(
-        client.cipher.starts_with("ECDHE-ECDSA-"),
-        "{}",
-        client.cipher
-    );
+    assert!(client.cipher.starts_with("ECDHE-ECDSA-"), "{}", client.cipher);
     assert!(pair.longest <= 1200);
     assert!(pair.client.is_connected() && pair.server.is_connected());
     assert_eq!(pair.client.poll_timeout(), None);
@@ -106,16 +102,10 @@ fn keys_work_with_srtp() {
     use crate::rtc::srtp;
     let mut pair = Pair::new(Config::default(), Config::default());
     let (client, server) = pair.start().connected();
-    let make = |profile, material: &KeyingMaterial| {
-        srtp::Context::new(profile, &material.key, &material.salt).unwrap()
-    };
+    let make = |profile, material: &KeyingMaterial| srtp::Context::new(profile, &material.key, &material.salt).unwrap();
     let mut packet = b"\x80\x60\x00\x01\x00\x00\x00\x00\x00\x00\x00\x09hello".to_vec();
-    make(client.profile, &client.local)
-        .protect_rtp(&mut packet)
-        .unwrap();
-    let length = make(server.profile, &server.remote)
-        .unprotect_rtp(&mut packet)
-        .unwrap();
+    make(client.profile, &client.local).protect_rtp(&mut packet).unwrap();
+    let length = make(server.profile, &server.remote).unprotect_rtp(&mut packet).unwrap();
     assert_eq!(packet[12..length], *b"hello");
 }
 
@@ -123,20 +113,14 @@ fn keys_work_with_srtp() {
 #[test]
 fn passive_side_chooses_the_profile() {
     use Profile::*;
-    let with = |profiles: &[Profile]| Config {
-        profiles: profiles.to_vec(),
-        ..Config::default()
-    };
+    let with = |profiles: &[Profile]| Config { profiles: profiles.to_vec(), ..Config::default() };
     // Chrome's order: counter mode first.
     let chrome = [AesCm128HmacSha1_80, AeadAes256Gcm, AeadAes128Gcm];
     for (server, expected) in [
         (&[AeadAes128Gcm, AesCm128HmacSha1_80][..], AeadAes128Gcm),
         (&[AesCm128HmacSha1_80, AeadAes128Gcm], AesCm128HmacSha1_80),
         (&[AeadAes256Gcm, AeadAes128Gcm], AeadAes256Gcm),
-        (
-            &[AesCm128HmacSha1_32, AesCm128HmacSha1_80],
-            AesCm128HmacSha1_80,
-        ),
+        (&[AesCm128HmacSha1_32, AesCm128HmacSha1_80], AesCm128HmacSha1_80),
     ] {
         let mut pair = Pair::new(with(&chrome), with(server));
         let (client, server) = pair.start().connected();
@@ -146,14 +130,8 @@ fn passive_side_chooses_the_profile() {
 
 #[test]
 fn no_profile_in_common() {
-    let with = |profile| Config {
-        profiles: vec![profile],
-        ..Config::default()
-    };
-    let mut pair = Pair::new(
-        with(Profile::AeadAes128Gcm),
-        with(Profile::AesCm128HmacSha1_80),
-    );
+    let with = |profile| Config { profiles: vec![profile], ..Config::default() };
+    let mut pair = Pair::new(with(Profile::AeadAes128Gcm), with(Profile::AesCm128HmacSha1_80));
     pair.start();
     let failure = || failed(Failure::NoCommonProfile);
     assert_eq!(pair.events(), (failure(), failure()));
@@ -165,19 +143,11 @@ fn wrong_fingerprint() {
     for wrong_at_client in [true, false] {
         let mut pair = Pair::new(Config::default(), Config::default());
         let (_, other) = context(Config::default());
-        let victim = if wrong_at_client {
-            &mut pair.client
-        } else {
-            &mut pair.server
-        };
+        let victim = if wrong_at_client { &mut pair.client } else { &mut pair.server };
         victim.set_remote_fingerprint(other);
         pair.start();
         let (client, server) = pair.events();
-        let (mismatch, alert) = if wrong_at_client {
-            (client, server)
-        } else {
-            (server, client)
-        };
+        let (mismatch, alert) = if wrong_at_client { (client, server) } else { (server, client) };
         assert_eq!(mismatch, failed(Failure::FingerprintMismatch));
         match alert {
             Some(Event::Failed(Failure::Protocol(error))) => {
@@ -206,10 +176,7 @@ fn late_fingerprint() {
         } else {
             pair.client.set_remote_fingerprint(client_print.clone());
             pair.exchange();
-            assert_eq!(
-                pair.events(),
-                (failed(Failure::FingerprintMismatch), Some(Event::Closed))
-            );
+            assert_eq!(pair.events(), (failed(Failure::FingerprintMismatch), Some(Event::Closed)));
         }
     }
 }
@@ -247,10 +214,7 @@ fn closes() {
     pair.exchange();
     assert_eq!(pair.events(), (None, Some(Event::Closed)));
     let now = pair.now;
-    assert_eq!(
-        pair.server.handle_datagram(now, &[22; 40]),
-        Err(Discard::Over)
-    );
+    assert_eq!(pair.server.handle_datagram(now, &[22; 40]), Err(Discard::Over));
     pair.server.close();
     assert_eq!(pair.server.poll_transmit(), None);
 }
@@ -278,10 +242,7 @@ fn early_datagrams_are_held() {
     for _ in 0..MAX_EARLY - 1 {
         pair.server.handle_datagram(now, &[22; 40]).unwrap();
     }
-    assert_eq!(
-        pair.server.handle_datagram(now, &[22; 40]),
-        Err(Discard::Full)
-    );
+    assert_eq!(pair.server.handle_datagram(now, &[22; 40]), Err(Discard::Full));
     pair.server.start(now);
     pair.exchange().connected();
 }
@@ -292,10 +253,7 @@ fn what_is_not_dtls() {
     let now = pair.now;
     pair.server.start(now);
     for datagram in [&[][..], &[0, 1, 0, 0], &[0x80; 40], &[22; 12], &[64; 40]] {
-        assert_eq!(
-            pair.server.handle_datagram(now, datagram),
-            Err(Discard::NotDtls)
-        );
+        assert_eq!(pair.server.handle_datagram(now, datagram), Err(Discard::NotDtls));
     }
     pair.start().connected();
 }
@@ -368,24 +326,15 @@ fn chain_is_verified_on_request() {
     let identity = Identity::generate().unwrap();
     let ca_file = folder.join("ca.pem");
     std::fs::write(&ca_file, identity.certificate_pem().unwrap()).unwrap();
-    let strict = Config {
-        verify: Verify::Chain,
-        ca_file: Some(ca_file),
-        ..Config::default()
-    };
+    let strict = Config { verify: Verify::Chain, ca_file: Some(ca_file), ..Config::default() };
     let (server, server_print) = context(strict);
 
     for trusted in [true, false] {
-        let identity = if trusted {
-            identity.clone()
-        } else {
-            Identity::generate().unwrap()
-        };
+        let identity = if trusted { identity.clone() } else { Identity::generate().unwrap() };
         let client = Context::new(&identity, Config::default()).unwrap();
         let mut pair = Pair::unverified(&client, &server);
         pair.client.set_remote_fingerprint(server_print.clone());
-        pair.server
-            .set_remote_fingerprint(identity.fingerprint(Hash::Sha256).unwrap());
+        pair.server.set_remote_fingerprint(identity.fingerprint(Hash::Sha256).unwrap());
         pair.start();
         let (_, server) = pair.events();
         match server {
@@ -401,10 +350,7 @@ fn chain_is_verified_on_request() {
 
 #[test]
 fn key_log() {
-    let config = || Config {
-        key_log: true,
-        ..Config::default()
-    };
+    let config = || Config { key_log: true, ..Config::default() };
     let mut pair = Pair::new(config(), config());
     pair.start().connected();
     let lines = pair.client.take_key_log();
@@ -417,10 +363,7 @@ fn key_log() {
 /// Asking for more than the library has gives what it has.
 #[test]
 fn highest_version() {
-    let config = || Config {
-        max_version: Version::Dtls13,
-        ..Config::default()
-    };
+    let config = || Config { max_version: Version::Dtls13, ..Config::default() };
     let mut pair = Pair::new(config(), config());
     let (client, server) = pair.start().connected();
     assert_eq!(client.local, server.remote);
@@ -430,10 +373,7 @@ fn highest_version() {
 /// Without an answer flights are repeated at doubling intervals, and then the end.
 #[test]
 fn repeats_and_gives_up() {
-    let (context, _) = context(Config {
-        give_up: Duration::from_millis(400),
-        ..Config::default()
-    });
+    let (context, _) = context(Config { give_up: Duration::from_millis(400), ..Config::default() });
     let mut client = Endpoint::new(&context, Role::Client).unwrap();
     let begin = Instant::now();
     client.start(begin);
@@ -454,16 +394,10 @@ fn repeats_and_gives_up() {
     assert_eq!(event, Event::Failed(Failure::TimedOut));
     // 0, 50, 150, 350; the machine may be late, and the library takes 15 ms early for due.
     assert_eq!(flights.len(), 4, "{flights:?}");
-    assert!(
-        flights[1] >= 34 && flights[2] - flights[1] >= 84,
-        "{flights:?}"
-    );
+    assert!(flights[1] >= 34 && flights[2] - flights[1] >= 84, "{flights:?}");
     assert!(flights[3] - flights[2] >= 184, "{flights:?}");
     assert_eq!(client.poll_timeout(), None);
-    assert_eq!(
-        client.handle_datagram(Instant::now(), &[22; 40]),
-        Err(Discard::Over)
-    );
+    assert_eq!(client.handle_datagram(Instant::now(), &[22; 40]), Err(Discard::Over));
 }
 
 #[test]
@@ -481,10 +415,7 @@ fn passive_side_gives_up_when_nobody_comes() {
 
 #[test]
 fn a_certificate_chain_is_fragmented_to_the_mtu() {
-    let config = || Config {
-        mtu: 256,
-        ..Config::default()
-    };
+    let config = || Config { mtu: 256, ..Config::default() };
     let mut pair = Pair::new(config(), config());
     pair.start().connected();
     assert!(pair.longest <= 256, "{}", pair.longest);
@@ -493,10 +424,7 @@ fn a_certificate_chain_is_fragmented_to_the_mtu() {
 
 #[test]
 fn mtu_that_is_too_small() {
-    let (context, _) = context(Config {
-        mtu: 60,
-        ..Config::default()
-    });
+    let (context, _) = context(Config { mtu: 60, ..Config::default() });
     let error = Endpoint::new(&context, Role::Client).err().unwrap();
     assert_eq!(error.to_string(), "set DTLS MTU: 60 is too small");
 }
