@@ -4,7 +4,7 @@
 //! leaves frames alone whose `mallocd` is 0, and `ast_queue_frame` copies). So the memory is the
 //! instance's own, and used again from one `read` to the next.
 
-use std::ffi::c_void;
+use std::ffi::{c_long, c_void};
 use std::ptr::{self, NonNull};
 use std::time::{Duration, SystemTime};
 
@@ -74,7 +74,7 @@ impl FrameList {
         // SAFETY: a complete frame with a live format; the payload is only read.
         let samples = unsafe { sys::ast_codec_samples_count(&raw mut slot.frame) };
         slot.frame.samples = i32::try_from(samples).unwrap_or(0);
-        slot.frame.len = i64::from(samples) / i64::from(media.format.sample_rate() / 1000).max(1);
+        slot.frame.len = (samples / (media.format.sample_rate() / 1000).max(1)) as c_long;
         slot.frame.delivery = time::to_timeval(delivery);
         slot.timing(media);
     }
@@ -99,7 +99,7 @@ impl FrameList {
 
     pub fn dtmf_end(&mut self, digit: char, duration: Duration) {
         let slot = self.event(sys::ast_frame_type_AST_FRAME_DTMF_END, digit as i32);
-        slot.frame.len = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        slot.frame.len = c_long::try_from(duration.as_millis()).unwrap_or(c_long::MAX);
     }
 
     /// RFC 3389, noise at `level` dB below overload.
@@ -234,6 +234,6 @@ impl Slot {
     fn timing(&mut self, media: &Media<'_>) {
         let ticks_per_ms = u64::from(media.format.rtp_clock_rate() / 1000).max(1);
         self.frame.flags |= sys::AST_FRFLAG_HAS_TIMING_INFO as std::ffi::c_uint;
-        self.frame.ts = (media.timestamp / ticks_per_ms).cast_signed();
+        self.frame.ts = (media.timestamp / ticks_per_ms) as c_long;
     }
 }
