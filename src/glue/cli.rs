@@ -27,6 +27,14 @@ const COMMANDS: &[Command] = &[
         run: show_version,
         complete: nothing,
     },
+    #[cfg(feature = "fault-injection")]
+    Command {
+        words: c"_webrtc panic",
+        summary: c"Panic inside the module",
+        usage: c"Usage: _webrtc panic\n",
+        run: |_, _| panic!("asked for on the console"),
+        complete: |_| panic!("asked for on the console, in completion"),
+    },
 ];
 
 /// LOCK: a leaf; taken empty before Asterisk is called.
