@@ -73,6 +73,7 @@ fn compile(target: &Path, module: &Path) -> PathBuf {
             .args(["-D_GNU_SOURCE", "-DAST_MODULE=\"stub_host\"", "-DAST_MODULE_SELF_SYM=__internal_stub_host_self"])
             .arg(format!("-DSTUB_VERSION=\"{VERSION}\""))
             .arg(format!("-I{}", include()))
+            .arg(format!("-I{}", root().join("include").display()))
             .args(arguments)
             .arg(input)
             .arg("-o")

@@ -8,6 +8,8 @@ pub mod ao2;
 #[cfg(feature = "module")]
 pub mod boundary;
 #[cfg(feature = "module")]
+pub mod c_face;
+#[cfg(feature = "module")]
 pub mod cli;
 #[cfg(feature = "module")]
 pub mod config;

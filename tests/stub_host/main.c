@@ -1,6 +1,8 @@
 /* Opens the module as Asterisk's loader does, and drives it. Usage: stub_host MODULE.so SCENARIO */
 #include "stub.h"
 
+#include "res_rust_webrtc.h"
+
 /* The loader's handle, opaque to modules. */
 struct ast_module {
 	int unused;
@@ -98,6 +100,16 @@ static void settings(void)
 	config_set("webrtc.conf", "[websocket]\nmax_message_size = big\n");
 }
 
+/* What include/res_rust_webrtc.h promises, found as another module would find it. */
+static void c_face(void)
+{
+	__typeof__(rust_webrtc_version) *version = dlsym(RTLD_DEFAULT, "rust_webrtc_version");
+
+	expect(version, "rust_webrtc_version is not exported");
+	console_run("webrtc show version", out, sizeof(out));
+	expect(strstr(out, version()), "two versions: %s and %s", version(), out);
+}
+
 /* A file that cannot be parsed leaves the settings; one that vanished gives the defaults. */
 static void reload(void)
 {
@@ -124,6 +136,7 @@ static void cycles(int number)
 		settings();
 		load();
 		console();
+		c_face();
 		reload();
 		unload();
 		close_module(library);
