@@ -159,6 +159,8 @@ pub enum SendError {
     QueueFull,
     /// RTCP is turned off.
     RtcpOff,
+    /// The source's sequence number was sent before.
+    Duplicate,
     /// An argument is out of the protocol's range.
     Invalid,
 }
@@ -175,6 +177,7 @@ impl SendError {
             SendError::Srtp => "SRTP refused the packet",
             SendError::QueueFull => "transmit queue full",
             SendError::RtcpOff => "RTCP is off",
+            SendError::Duplicate => "sequence number sent before",
             SendError::Invalid => "invalid argument",
         }
     }

@@ -18,15 +18,15 @@
 #![forbid(unsafe_code)]
 
 pub mod crypto;
-pub mod dtls;
-pub mod srtp;
 pub mod demux;
+pub mod dtls;
 pub mod dtmf;
 pub mod error;
 pub mod ice;
 pub mod rtcp;
 pub mod rtp;
 pub mod session;
+pub mod srtp;
 pub mod stats;
 
 pub use error::{Discard, SendError};

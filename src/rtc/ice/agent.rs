@@ -75,7 +75,7 @@ pub struct Agent {
     role: Role,
     local: Vec<LocalCandidate>,
     bases: Vec<SocketAddr>,
-    remote_count: usize,
+    remote: Vec<SocketAddr>,
     mapped: Vec<SocketAddr>,
     validated: Vec<Validated>,
     selected: Option<(SocketAddr, SocketAddr)>,
@@ -110,7 +110,7 @@ impl Agent {
             role: Role::Controlled,
             local: Vec::new(),
             bases: Vec::new(),
-            remote_count: 0,
+            remote: Vec::new(),
             mapped: Vec::new(),
             validated: Vec::new(),
             selected: None,
@@ -195,7 +195,7 @@ impl Agent {
             add_to_library(&mut inner, candidate.kind, candidate.address, base);
         }
         self.inner = inner;
-        self.remote_count = 0;
+        self.remote.clear();
         self.mapped.clear();
         for validated in &mut self.validated {
             validated.former = true;
@@ -209,7 +209,8 @@ impl Agent {
     pub fn add_remote(&mut self, candidate: &RemoteCandidate) {
         let address = candidate.address;
         let ip = address.ip();
-        if self.remote_count >= MAX_REMOTE
+        if self.remote.len() >= MAX_REMOTE
+            || self.remote.contains(&address)
             || candidate.component != self.component
             || address.port() == 0
             || ip.is_unspecified()
@@ -217,7 +218,7 @@ impl Agent {
         {
             return;
         }
-        self.remote_count += 1;
+        self.remote.push(address);
         self.inner.add_remote_candidate(is::Candidate::from_parts(
             candidate.foundation.clone(),
             1,

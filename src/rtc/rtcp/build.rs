@@ -117,6 +117,15 @@ pub fn nack(out: &mut Vec<u8>, sender: u32, media: u32, lost: &[u16]) {
     });
 }
 
+/// Transport-wide congestion control feedback with the control information `fci`.
+pub fn transport_cc(out: &mut Vec<u8>, sender: u32, media: u32, fci: &[u8]) {
+    packet(out, format::TRANSPORT_CC, packet_type::RTPFB, |out| {
+        word(out, sender);
+        word(out, media);
+        out.extend_from_slice(fci);
+    });
+}
+
 /// Receiver estimated maximum bitrate, for at most 255 sources.
 pub fn remb(out: &mut Vec<u8>, sender: u32, bitrate: u64, ssrcs: &[u32]) {
     packet(out, format::AFB, packet_type::PSFB, |out| {

@@ -31,14 +31,29 @@ pub struct RtpPacket<'a> {
 /// The same, owning its payload: media that was held back and is released by a later datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldRtp {
-    pub(crate) pt: u8,
-    pub(crate) marker: bool,
-    pub(crate) seq: u16,
-    pub(crate) ext_seq: u64,
-    pub(crate) timestamp: u32,
-    pub(crate) ssrc: u32,
-    pub(crate) arrival: Instant,
-    pub(crate) payload: Vec<u8>,
+    pt: u8,
+    marker: bool,
+    seq: u16,
+    ext_seq: u64,
+    timestamp: u32,
+    ssrc: u32,
+    arrival: Instant,
+    payload: Vec<u8>,
+}
+
+impl From<RtpPacket<'_>> for HeldRtp {
+    fn from(packet: RtpPacket<'_>) -> Self {
+        HeldRtp {
+            pt: packet.pt,
+            marker: packet.marker,
+            seq: packet.seq,
+            ext_seq: packet.ext_seq,
+            timestamp: packet.timestamp,
+            ssrc: packet.ssrc,
+            arrival: packet.arrival,
+            payload: packet.payload.to_vec(),
+        }
+    }
 }
 
 impl HeldRtp {
@@ -113,8 +128,10 @@ pub enum Event {
     IceFailed(IceFailure),
     /// The handshake is done and media is encrypted with the keys it made.
     DtlsConnected {
-        /// The SRTP protection profile, by its name in RFC 5764 or RFC 7714.
-        profile: &'static str,
+        /// The component: RTP, and RTCP too when it has its own.
+        component: Component,
+        /// The SRTP protection profile.
+        profile: String,
         /// The cipher suite, as OpenSSL names it.
         cipher: String,
         /// The protocol version, as OpenSSL names it.

@@ -1,0 +1,306 @@
+//! Datagrams from the peer: STUN, DTLS, RTP and RTCP told apart, checked, decrypted in place.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::path::Source;
+use super::security::HeldPacket;
+use super::{Event, HeldRtp, PayloadKind, Received, RtcpMode, RtpPacket, Session, slot};
+use crate::rtc::demux::{self, Protocol};
+use crate::rtc::error::Discard;
+use crate::rtc::ice::Component;
+use crate::rtc::rtp::{self, ReceivedStream, SequenceError};
+use crate::rtc::srtp;
+
+/// Sources of the peer that are remembered; the one heard least recently gives way.
+const MAX_SOURCES: usize = 8;
+
+fn of_srtp(discard: srtp::Discard) -> Discard {
+    match discard {
+        srtp::Discard::Replayed | srtp::Discard::TooOld => Discard::SrtpReplay,
+        srtp::Discard::NotAuthentic => Discard::SrtpAuthentication,
+        _ => Discard::SrtpRefused,
+    }
+}
+
+impl Session {
+    /// Takes a datagram that arrived on `component`'s socket, at its address `local`, from
+    /// `remote`. SRTP is decrypted in `datagram`, and the media returned lies in it.
+    ///
+    /// `local` is the address it was sent to; with a socket bound to the wildcard address and ICE,
+    /// the wildcard with the socket's port will do.
+    pub fn handle_datagram<'b>(
+        &mut self,
+        now: Instant,
+        component: Component,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Received<'b> {
+        match self.receive(now, component, local, remote, datagram) {
+            Ok(Some(packet)) => Received::Media(packet),
+            Ok(None) => Received::Handled,
+            Err(reason) => {
+                self.discards.count(reason);
+                Received::Discarded(reason)
+            }
+        }
+    }
+
+    fn receive<'b>(
+        &mut self,
+        now: Instant,
+        component: Component,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Result<Option<RtpPacket<'b>>, Discard> {
+        if self.closed {
+            return Err(Discard::Closed);
+        }
+        if datagram.is_empty() {
+            return Err(Discard::Empty);
+        }
+        match demux::classify(datagram).ok_or(Discard::UnknownProtocol)? {
+            Protocol::Rtp => self.receive_rtp(now, component, local, remote, datagram),
+            Protocol::Rtcp => {
+                self.receive_rtcp(now, component, local, remote, datagram)?;
+                Ok(None)
+            }
+            Protocol::Stun => {
+                self.handle_stun(now, component, local, remote, datagram)?;
+                Ok(None)
+            }
+            Protocol::Dtls => {
+                self.handle_dtls(now, component, local, remote, datagram)?;
+                Ok(None)
+            }
+            Protocol::TurnChannel => Err(Discard::TurnChannel),
+        }
+    }
+
+    fn receive_rtp<'b>(
+        &mut self,
+        now: Instant,
+        component: Component,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Result<Option<RtpPacket<'b>>, Discard> {
+        if component != Component::Rtp {
+            return Err(Discard::RtpOnRtcpComponent);
+        }
+        let header = rtp::parse(datagram).map_err(|_| Discard::RtpMalformed)?;
+        if header.ssrc == self.sent.ssrc() {
+            return Err(Discard::OwnSsrc);
+        }
+        let encrypted = self.security.is_required();
+        if let Some(ice) = &self.ice {
+            if !ice.is_validated(component, remote) {
+                return Err(Discard::SourceNotValidated);
+            }
+        } else if !encrypted {
+            // Before its source is believed nothing of a packet is.
+            self.judge_source(component, remote, header.seq)?;
+        }
+        let packet = if encrypted {
+            let Some(context) = self.security.rx(component) else {
+                self.hold_received(now, component, local, remote, datagram)?;
+                return Ok(None);
+            };
+            let len = context.unprotect_rtp(datagram).map_err(of_srtp)?;
+            self.authenticated_source(now, component, local, remote);
+            datagram.get(..len).ok_or(Discard::SrtpRefused)?
+        } else {
+            &*datagram
+        };
+        let payload = header.payload(packet).map_err(|_| Discard::RtpMalformed)?;
+
+        let payload_type = self.payload_type(header.pt);
+        if payload_type.is_none()
+            && self.config.check_payload_types
+            && !self.payload_types.is_empty()
+        {
+            return Err(Discard::PayloadType);
+        }
+        let clock_rate = payload_type.map_or(8000, |t| t.clock_rate);
+        let kind = payload_type.map_or(PayloadKind::Media, |t| t.kind);
+
+        let stream = self.stream(header.ssrc, header.seq);
+        let accepted = stream
+            .packet(now, header.seq, payload.len(), encrypted)
+            .map_err(|error| match error {
+                SequenceError::Probation => Discard::Probation,
+                SequenceError::Duplicate => Discard::Duplicate,
+            })?;
+        if kind != PayloadKind::TelephoneEvent {
+            stream.timing(now, header.timestamp, clock_rate);
+        }
+        if self.control.schedule.poll_timeout().is_none() {
+            self.schedule_report(now);
+        }
+        if kind == PayloadKind::TelephoneEvent {
+            let digits = self
+                .dtmf_receiver
+                .packet(now, header.timestamp, header.marker, clock_rate, payload)
+                .map_err(|_| Discard::DtmfMalformed)?;
+            digits.into_iter().flatten().for_each(|d| self.digit(d));
+            return Ok(None);
+        }
+        if payload.is_empty() {
+            // A keep-alive (RFC 6263), or padding alone.
+            return Ok(None);
+        }
+        Ok(Some(RtpPacket {
+            pt: header.pt,
+            marker: header.marker,
+            seq: header.seq,
+            ext_seq: accepted.ext_seq,
+            timestamp: header.timestamp,
+            ssrc: header.ssrc,
+            arrival: now,
+            payload,
+        }))
+    }
+
+    /// The stream of a source, which is the last element afterwards.
+    fn stream(&mut self, ssrc: u32, seq: u16) -> &mut ReceivedStream {
+        let last = self.received.len().saturating_sub(1);
+        match self.received.iter().position(|s| s.ssrc == ssrc) {
+            Some(at) if at == last => {}
+            found => {
+                let old = self.remote_ssrc();
+                let stream = match found {
+                    Some(at) => self.received.remove(at),
+                    None => {
+                        if self.received.len() >= MAX_SOURCES {
+                            self.received.remove(0);
+                        }
+                        ReceivedStream::new(ssrc, seq, 0)
+                    }
+                };
+                self.received.push(stream);
+                self.event(Event::SsrcChanged { old, new: ssrc });
+            }
+        }
+        let last = self.received.len() - 1;
+        &mut self.received[last]
+    }
+
+    /// Without ICE and encryption: whether the source is the one that was learned.
+    fn judge_source(
+        &mut self,
+        component: Component,
+        remote: SocketAddr,
+        seq: u16,
+    ) -> Result<(), Discard> {
+        let strict = self.config.strict_rtp;
+        let probation = self.config.probation;
+        let symmetric = self.config.symmetric_rtp;
+        let Some(path) = self.paths.get_mut(slot(component)) else {
+            return Err(Discard::Unexpected);
+        };
+        if path.signalled().is_none() && strict {
+            return Err(Discard::Unexpected);
+        }
+        match path.judge(remote, seq, strict, probation) {
+            Source::Known => Ok(()),
+            Source::Learned => {
+                if symmetric && path.signalled() != Some(remote) {
+                    self.event(Event::RemoteLearned { component, remote });
+                }
+                Ok(())
+            }
+            Source::Refused => Err(Discard::SourceNotLearned),
+        }
+    }
+
+    /// An authentic packet came from `remote`: that is where the peer is.
+    pub(super) fn authenticated_source(
+        &mut self,
+        now: Instant,
+        component: Component,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
+        if self.ice.is_some() {
+            self.ice_media_from(now, component, local, remote);
+            return;
+        }
+        let symmetric = self.config.symmetric_rtp;
+        if let Some(path) = self.paths.get_mut(slot(component))
+            && path.authenticated(remote) == Source::Learned
+            && symmetric
+            && path.signalled() != Some(remote)
+        {
+            self.event(Event::RemoteLearned { component, remote });
+        }
+    }
+
+    pub(super) fn hold_received(
+        &mut self,
+        now: Instant,
+        component: Component,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        self.security.hold(HeldPacket {
+            arrival: now,
+            component,
+            local,
+            remote,
+            bytes: datagram.to_vec(),
+        })
+    }
+
+    /// Takes the packets that came before the keys.
+    pub(super) fn release_received(&mut self, now: Instant) {
+        for mut held in self.security.take_held() {
+            let arrival = held.arrival.min(now);
+            let bytes = held.bytes.as_mut_slice();
+            let received =
+                self.handle_datagram(arrival, held.component, held.local, held.remote, bytes);
+            if let Received::Media(packet) = received {
+                let owned = HeldRtp::from(packet);
+                self.event(Event::Media(owned));
+            }
+        }
+    }
+
+    /// Whether RTCP may come from `remote` on `component`.
+    pub(super) fn check_rtcp_source(
+        &mut self,
+        component: Component,
+        remote: SocketAddr,
+    ) -> Result<(), Discard> {
+        match (self.rtcp_mode, component) {
+            (RtcpMode::Off, _) | (RtcpMode::Mux, Component::Rtcp) => {
+                return Err(Discard::RtcpUnexpected);
+            }
+            // RTCP on the RTP component is taken in any mode but off: a peer that multiplexes
+            // does no harm.
+            (RtcpMode::Mux, Component::Rtp) | (RtcpMode::Separate, _) => {}
+        }
+        if let Some(ice) = &self.ice {
+            return match ice.is_validated(component, remote) {
+                true => Ok(()),
+                false => Err(Discard::SourceNotValidated),
+            };
+        }
+        if self.security.is_required() || !self.config.strict_rtp {
+            return Ok(());
+        }
+        // The host that RTP comes from, or was signalled.
+        let known = self.paths.iter().any(|path| {
+            [path.learned(), path.signalled()]
+                .into_iter()
+                .flatten()
+                .any(|at| at.ip() == remote.ip())
+        });
+        match known {
+            true => Ok(()),
+            false => Err(Discard::SourceNotLearned),
+        }
+    }
+}
