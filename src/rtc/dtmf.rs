@@ -95,11 +95,7 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver that ends a digit after `timeout` without a packet of it.
     pub fn new(timeout: Duration) -> Self {
-        Receiver {
-            timeout,
-            current: None,
-            ended: None,
-        }
+        Receiver { timeout, current: None, ended: None }
     }
 
     /// Takes a packet's payload; at most two digits come of it.
@@ -128,9 +124,7 @@ impl Receiver {
                 current.heard = now;
             }
             Some(current)
-                if current.digit == digit
-                    && !marker
-                    && current.timestamp.wrapping_add(0xffff) == timestamp =>
+                if current.digit == digit && !marker && current.timestamp.wrapping_add(0xffff) == timestamp =>
             {
                 // The next segment of a long event.
                 current.earlier = current.earlier.saturating_add(0xffff);
@@ -141,14 +135,7 @@ impl Receiver {
             _ => {
                 // The end of the one before was lost.
                 out[0] = self.finish();
-                self.current = Some(Current {
-                    digit,
-                    timestamp,
-                    earlier: 0,
-                    duration,
-                    clock_rate,
-                    heard: now,
-                });
+                self.current = Some(Current { digit, timestamp, earlier: 0, duration, clock_rate, heard: now });
                 if out[0].is_none() {
                     out[0] = Some(Digit::Begin(digit));
                 } else {
@@ -239,14 +226,7 @@ pub struct Sender {
 impl Sender {
     /// Begins a digit whose event has `timestamp`. False if it is none. An unfinished digit is
     /// given up: its end was due with [`Sender::end`].
-    pub fn begin(
-        &mut self,
-        now: Instant,
-        pt: u8,
-        clock_rate: u32,
-        timestamp: u32,
-        digit: char,
-    ) -> bool {
+    pub fn begin(&mut self, now: Instant, pt: u8, clock_rate: u32, timestamp: u32, digit: char) -> bool {
         let Some(event) = event_of(digit) else {
             return false;
         };
@@ -268,9 +248,7 @@ impl Sender {
 
     /// The digit that is being sent and has not been ended.
     pub fn digit(&self) -> Option<char> {
-        self.sending
-            .filter(|sending| sending.ends_left.is_none())
-            .map(|sending| sending.digit)
+        self.sending.filter(|sending| sending.ends_left.is_none()).map(|sending| sending.digit)
     }
 
     /// Ends the digit. If `duration` is longer than it has lasted so far, that is sent as its
@@ -363,18 +341,10 @@ mod tests {
     fn one_digit_with_repeated_ends() {
         let now = Instant::now();
         let mut receiver = Receiver::new(TIMEOUT);
-        let mut take = |ts, marker, bytes: [u8; 4]| {
-            digits(receiver.packet(now, ts, marker, 8000, &bytes).unwrap())
-        };
-        assert_eq!(
-            take(1000, true, payload(5, false, 160)),
-            [Digit::Begin('5')]
-        );
+        let mut take = |ts, marker, bytes: [u8; 4]| digits(receiver.packet(now, ts, marker, 8000, &bytes).unwrap());
+        assert_eq!(take(1000, true, payload(5, false, 160)), [Digit::Begin('5')]);
         assert_eq!(take(1000, false, payload(5, false, 320)), []);
-        assert_eq!(
-            take(1000, false, payload(5, true, 800)),
-            [Digit::End('5', ms(100))]
-        );
+        assert_eq!(take(1000, false, payload(5, true, 800)), [Digit::End('5', ms(100))]);
         assert_eq!(take(1000, false, payload(5, true, 800)), []);
         assert_eq!(take(1000, false, payload(5, true, 800)), []);
         // A continuation that was overtaken by the end.
@@ -389,41 +359,24 @@ mod tests {
         for (event, digit) in "0123456789*#ABCDX".chars().enumerate() {
             let ts = 10_000 * event as u32;
             let found = receiver.packet(now, ts, true, 48_000, &payload(event as u8, true, 4800));
-            assert_eq!(
-                digits(found.unwrap()),
-                [Digit::Begin(digit), Digit::End(digit, ms(100))]
-            );
+            assert_eq!(digits(found.unwrap()), [Digit::Begin(digit), Digit::End(digit, ms(100))]);
         }
         for event in 17..=255u8 {
-            assert_eq!(
-                receiver.packet(now, 1, true, 48_000, &payload(event, false, 1)),
-                Err(NotADigit)
-            );
+            assert_eq!(receiver.packet(now, 1, true, 48_000, &payload(event, false, 1)), Err(NotADigit));
         }
-        assert_eq!(
-            receiver.packet(now, 1, true, 8000, &[1, 2, 3]),
-            Err(NotADigit)
-        );
+        assert_eq!(receiver.packet(now, 1, true, 8000, &[1, 2, 3]), Err(NotADigit));
     }
 
     #[test]
     fn a_lost_end_is_given_by_the_next_digit_or_by_time() {
         let now = Instant::now();
         let mut receiver = Receiver::new(TIMEOUT);
-        receiver
-            .packet(now, 0, true, 8000, &payload(1, false, 400))
-            .unwrap();
+        receiver.packet(now, 0, true, 8000, &payload(1, false, 400)).unwrap();
         let found = receiver.packet(now, 2000, true, 8000, &payload(1, false, 160));
-        assert_eq!(
-            digits(found.unwrap()),
-            [Digit::End('1', ms(50)), Digit::Begin('1')]
-        );
+        assert_eq!(digits(found.unwrap()), [Digit::End('1', ms(50)), Digit::Begin('1')]);
         assert_eq!(receiver.poll_timeout(), Some(now + TIMEOUT));
         assert_eq!(receiver.handle_timeout(now + ms(149)), None);
-        assert_eq!(
-            receiver.handle_timeout(now + TIMEOUT),
-            Some(Digit::End('1', ms(20)))
-        );
+        assert_eq!(receiver.handle_timeout(now + TIMEOUT), Some(Digit::End('1', ms(20))));
         assert_eq!(receiver.handle_timeout(now + TIMEOUT), None);
         // The end itself, late.
         let found = receiver.packet(now + TIMEOUT, 2000, false, 8000, &payload(1, true, 800));
@@ -445,15 +398,7 @@ mod tests {
             }
             let packet = sender.poll_packet(time).unwrap();
             seen.extend(digits(
-                receiver
-                    .packet(
-                        time,
-                        packet.timestamp,
-                        packet.marker,
-                        48_000,
-                        &packet.payload,
-                    )
-                    .unwrap(),
+                receiver.packet(time, packet.timestamp, packet.marker, 48_000, &packet.payload).unwrap(),
             ));
         }
         assert_eq!(time, now + ms(5020));

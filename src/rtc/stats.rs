@@ -64,11 +64,7 @@ impl Series {
 
     /// The population standard deviation.
     pub fn deviation(&self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            (self.squares / self.count as f64).sqrt()
-        }
+        if self.count == 0 { 0.0 } else { (self.squares / self.count as f64).sqrt() }
     }
 }
 

@@ -8,9 +8,7 @@ use is::stun::{Class, Method, StunMessage, StunPacket};
 
 use super::credentials::Credentials;
 use super::rate::Bucket;
-use super::{
-    CandidateKind, Component, IceFailure, IceState, LocalCandidate, RemoteCandidate, Role,
-};
+use super::{CandidateKind, Component, IceFailure, IceState, LocalCandidate, RemoteCandidate, Role};
 use crate::rtc::crypto::OpenSslSha1Hmac;
 use crate::rtc::error::Discard;
 
@@ -269,12 +267,7 @@ impl Agent {
         }
         let local = self.map_local(local);
         let mapped = message.mapped_address();
-        let packet = StunPacket {
-            proto: is::Protocol::Udp,
-            source: remote,
-            destination: local,
-            message,
-        };
+        let packet = StunPacket { proto: is::Protocol::Udp, source: remote, destination: local, message };
         if !self.inner.handle_packet(now, packet) {
             return Err(Discard::StunUnauthenticated);
         }
@@ -312,12 +305,7 @@ impl Agent {
                 validated.former = false;
             }
             None => {
-                self.validated.push(Validated {
-                    local,
-                    remote,
-                    heard: now,
-                    former: false,
-                });
+                self.validated.push(Validated { local, remote, heard: now, former: false });
                 self.events.push_back(AgentEvent::Validated { remote });
             }
         }
@@ -326,9 +314,7 @@ impl Agent {
     /// The library holds to the pair of the highest priority until its checks have failed for
     /// half a minute. A peer whose address has changed is followed sooner.
     fn turn_from_silence(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
-        let silent = self
-            .heard
-            .is_some_and(|heard| now.saturating_duration_since(heard) > SILENCE);
+        let silent = self.heard.is_some_and(|heard| now.saturating_duration_since(heard) > SILENCE);
         if silent && self.selected.is_some_and(|(_, at)| at != remote) {
             self.follow(now, local, remote);
         }
@@ -356,19 +342,13 @@ impl Agent {
         self.heard = Some(now);
         if self.selected != Some((local, remote)) {
             self.selected = Some((local, remote));
-            self.events
-                .push_back(AgentEvent::Selected { local, remote });
+            self.events.push_back(AgentEvent::Selected { local, remote });
         }
     }
 
     fn collect(&mut self, now: Instant) {
         while let Some(event) = self.inner.poll_event() {
-            if let is::IceAgentEvent::NominatedSend {
-                source,
-                destination,
-                ..
-            } = event
-            {
+            if let is::IceAgentEvent::NominatedSend { source, destination, .. } = event {
                 self.select(now, source, destination);
             }
         }
@@ -423,20 +403,13 @@ impl Agent {
         }
         // Before its first time-out the library knows no time to give.
         let inner = self.inner.poll_timeout().or(self.started);
-        [inner, self.deadline, self.consent_end()]
-            .into_iter()
-            .flatten()
-            .min()
+        [inner, self.deadline, self.consent_end()].into_iter().flatten().min()
     }
 
     /// The next STUN message to send.
     pub fn poll_transmit(&mut self) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
         let transmit = self.inner.poll_transmit()?;
-        Some((
-            transmit.source,
-            transmit.destination,
-            transmit.contents.into(),
-        ))
+        Some((transmit.source, transmit.destination, transmit.contents.into()))
     }
 
     /// The next event.
@@ -457,8 +430,7 @@ impl Agent {
     /// Whether a source has been authenticated: a check or a response of it had the right
     /// MESSAGE-INTEGRITY.
     pub fn is_validated(&self, remote: SocketAddr) -> bool {
-        self.selected.is_some_and(|(_, at)| at == remote)
-            || self.validated.iter().any(|v| v.remote == remote)
+        self.selected.is_some_and(|(_, at)| at == remote) || self.validated.iter().any(|v| v.remote == remote)
     }
 
     /// The pair to answer on before one is selected: where the peer was heard last.
@@ -475,15 +447,12 @@ impl Agent {
     /// The address of the candidate that a datagram to `local` belongs to. A socket bound to the
     /// wildcard address is the host candidate with its port.
     fn map_local(&self, local: SocketAddr) -> SocketAddr {
-        let is_socket =
-            |c: &&LocalCandidate| matches!(c.kind, CandidateKind::Host | CandidateKind::Relayed);
+        let is_socket = |c: &&LocalCandidate| matches!(c.kind, CandidateKind::Host | CandidateKind::Relayed);
         let sockets = || self.local.iter().filter(is_socket);
         if sockets().any(|c| c.address == local) {
             return local;
         }
-        let same = |c: &&LocalCandidate| {
-            c.address.port() == local.port() && c.address.is_ipv4() == local.is_ipv4()
-        };
+        let same = |c: &&LocalCandidate| c.address.port() == local.port() && c.address.is_ipv4() == local.is_ipv4();
         sockets().find(same).map_or(local, |c| c.address)
     }
 }
@@ -508,12 +477,7 @@ fn library_kind(kind: CandidateKind) -> is::CandidateKind {
 }
 
 /// Gives the library a local candidate and returns its priority.
-fn add_to_library(
-    agent: &mut is::IceAgent,
-    kind: CandidateKind,
-    address: SocketAddr,
-    base: SocketAddr,
-) -> Option<u32> {
+fn add_to_library(agent: &mut is::IceAgent, kind: CandidateKind, address: SocketAddr, base: SocketAddr) -> Option<u32> {
     let udp = is::Protocol::Udp;
     let candidate = match kind {
         CandidateKind::Host => is::Candidate::host(address, udp),
@@ -535,9 +499,7 @@ fn foundation(kind: CandidateKind, base: SocketAddr) -> String {
         CandidateKind::Relayed => 'R',
     };
     let hash = |bytes: &[u8]| {
-        bytes.iter().fold(0x811c_9dc5u32, |hash, &byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        })
+        bytes.iter().fold(0x811c_9dc5u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     };
     let hash = match base {
         SocketAddr::V4(v4) => hash(&v4.ip().octets()),

@@ -26,9 +26,7 @@ pub struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("ufrag", &self.ufrag)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
     }
 }
 
@@ -36,10 +34,7 @@ impl Credentials {
     /// New local credentials from the cryptographic generator. They are short: chan_sip of some
     /// versions has buffers of fixed size for the lines they stand in.
     pub fn generate() -> Result<Self, Error> {
-        Ok(Credentials {
-            ufrag: random_chars::<UFRAG>()?,
-            pwd: random_chars::<PWD>()?,
-        })
+        Ok(Credentials { ufrag: random_chars::<UFRAG>()?, pwd: random_chars::<PWD>()? })
     }
 
     /// Credentials of the peer, if they can be used: of lengths that the protocol machine can
@@ -50,26 +45,18 @@ impl Credentials {
             && (1..=MAX_REMOTE_PWD).contains(&pwd.len())
             && plain(ufrag)
             && plain(pwd);
-        usable.then(|| Credentials {
-            ufrag: ufrag.to_owned(),
-            pwd: pwd.to_owned(),
-        })
+        usable.then(|| Credentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
     }
 
     pub(super) fn to_library(&self) -> is::IceCreds {
-        is::IceCreds {
-            ufrag: self.ufrag.clone(),
-            pass: self.pwd.clone(),
-        }
+        is::IceCreds { ufrag: self.ufrag.clone(), pass: self.pwd.clone() }
     }
 }
 
 fn random_chars<const N: usize>() -> Result<String, Error> {
     let bytes = rand::bytes::<N>()?;
     // 64 characters: each keeps 6 bits, evenly.
-    let chars = bytes
-        .iter()
-        .filter_map(|b| ICE_CHARS.get(usize::from(b & 63)));
+    let chars = bytes.iter().filter_map(|b| ICE_CHARS.get(usize::from(b & 63)));
     Ok(chars.map(|&b| char::from(b)).collect())
 }
 

@@ -19,20 +19,9 @@ impl Side {
     fn new(address: &str, tie_breaker: u64) -> Self {
         let address = address.parse().unwrap();
         let credentials = Credentials::generate().unwrap();
-        let mut agent = Agent::new(
-            Component::Rtp,
-            &credentials,
-            tie_breaker,
-            false,
-            30 * SECOND,
-        );
+        let mut agent = Agent::new(Component::Rtp, &credentials, tie_breaker, false, 30 * SECOND);
         agent.add_local(CandidateKind::Host, address, address);
-        Side {
-            agent,
-            credentials,
-            address,
-            events: Vec::new(),
-        }
+        Side { agent, credentials, address, events: Vec::new() }
     }
 
     fn candidate(&self) -> RemoteCandidate {
@@ -59,11 +48,7 @@ fn run(now: &mut Instant, until: Instant, a: &mut Side, b: &mut Side, network: N
         while moved {
             moved = false;
             for from_a in [true, false] {
-                let (from, to) = if from_a {
-                    (&mut *a, &mut *b)
-                } else {
-                    (&mut *b, &mut *a)
-                };
+                let (from, to) = if from_a { (&mut *a, &mut *b) } else { (&mut *b, &mut *a) };
                 while let Some((source, destination, datagram)) = from.agent.poll_transmit() {
                     moved = true;
                     let seen = network(*now, from_a, source);
@@ -95,10 +80,7 @@ fn run(now: &mut Instant, until: Instant, a: &mut Side, b: &mut Side, network: N
 }
 
 fn pair() -> (Side, Side) {
-    (
-        Side::new("192.0.2.1:10000", 1),
-        Side::new("192.0.2.2:20000", 2),
-    )
+    (Side::new("192.0.2.1:10000", 1), Side::new("192.0.2.2:20000", 2))
 }
 
 fn start(now: Instant, a: &mut Side, b: &mut Side, a_role: Role, b_role: Role) {
@@ -114,13 +96,7 @@ fn connects_at_once_with_candidates_of_both_sides() {
     start(now, &mut a, &mut b, Role::Controlling, Role::Controlled);
     a.agent.add_remote(&b.candidate());
     b.agent.add_remote(&a.candidate());
-    run(
-        &mut now,
-        begin + Duration::from_millis(50),
-        &mut a,
-        &mut b,
-        &mut |_, _, s| Some(s),
-    );
+    run(&mut now, begin + Duration::from_millis(50), &mut a, &mut b, &mut |_, _, s| Some(s));
     assert_eq!(a.selected(), Some(b.address));
     assert_eq!(b.selected(), Some(a.address));
     assert!(a.agent.is_validated(b.address));
@@ -133,13 +109,7 @@ fn connects_without_any_remote_candidate_through_peer_reflexive_ones() {
     let mut now = begin;
     start(now, &mut a, &mut b, Role::Controlled, Role::Controlling);
     b.agent.add_remote(&a.candidate());
-    run(
-        &mut now,
-        begin + Duration::from_millis(100),
-        &mut a,
-        &mut b,
-        &mut |_, _, s| Some(s),
-    );
+    run(&mut now, begin + Duration::from_millis(100), &mut a, &mut b, &mut |_, _, s| Some(s));
     assert_eq!(a.selected(), Some(b.address));
     assert_eq!(b.selected(), Some(a.address));
 }
@@ -151,13 +121,7 @@ fn checks_before_the_remote_credentials_are_known_are_answered_afterwards() {
     let mut now = begin;
     b.agent.start(now, &a.credentials, Role::Controlling);
     b.agent.add_remote(&a.candidate());
-    run(
-        &mut now,
-        begin + Duration::from_millis(20),
-        &mut a,
-        &mut b,
-        &mut |_, _, s| Some(s),
-    );
+    run(&mut now, begin + Duration::from_millis(20), &mut a, &mut b, &mut |_, _, s| Some(s));
     assert_eq!(b.selected(), None);
     a.agent.start(now, &b.credentials, Role::Controlled);
     let until = now + Duration::from_millis(30);
@@ -175,9 +139,7 @@ fn role_conflict_is_resolved_with_487() {
         start(now, &mut a, &mut b, role, role);
         a.agent.add_remote(&b.candidate());
         b.agent.add_remote(&a.candidate());
-        run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| {
-            Some(s)
-        });
+        run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| Some(s));
         assert_eq!(a.selected(), Some(b.address), "{role:?}");
         assert_eq!(b.selected(), Some(a.address), "{role:?}");
         assert_ne!(a.agent.role(), b.agent.role());
@@ -191,21 +153,9 @@ fn nobody_answers_and_it_fails_in_time() {
     let mut now = begin;
     a.agent.start(now, &b.credentials, Role::Controlling);
     a.agent.add_remote(&b.candidate());
-    run(
-        &mut now,
-        begin + 29 * SECOND,
-        &mut a,
-        &mut b,
-        &mut |_, _, _| None,
-    );
+    run(&mut now, begin + 29 * SECOND, &mut a, &mut b, &mut |_, _, _| None);
     assert_eq!(a.agent.state(), IceState::Checking);
-    run(
-        &mut now,
-        begin + 31 * SECOND,
-        &mut a,
-        &mut b,
-        &mut |_, _, _| None,
-    );
+    run(&mut now, begin + 31 * SECOND, &mut a, &mut b, &mut |_, _, _| None);
     assert_eq!(a.agent.state(), IceState::Failed);
     assert_eq!(a.events, [AgentEvent::Failed(IceFailure::NoPair)]);
     // Started again, as chan_sip does with a 200 after a 183, it looks again and succeeds.
@@ -223,13 +173,7 @@ fn consent_expires_after_30_s_of_silence_and_not_before() {
     let mut now = begin;
     start(now, &mut a, &mut b, Role::Controlling, Role::Controlled);
     a.agent.add_remote(&b.candidate());
-    run(
-        &mut now,
-        begin + 5 * 60 * SECOND,
-        &mut a,
-        &mut b,
-        &mut |_, _, s| Some(s),
-    );
+    run(&mut now, begin + 5 * 60 * SECOND, &mut a, &mut b, &mut |_, _, s| Some(s));
     assert_eq!(a.agent.state(), IceState::Connected);
     assert_eq!(b.agent.state(), IceState::Connected);
     // An outage of 25 s is survived.
@@ -240,13 +184,7 @@ fn consent_expires_after_30_s_of_silence_and_not_before() {
     assert_eq!(b.agent.state(), IceState::Connected);
     // A lasting one is not.
     let gone = now;
-    run(
-        &mut now,
-        gone + 36 * SECOND,
-        &mut a,
-        &mut b,
-        &mut |_, _, _| None,
-    );
+    run(&mut now, gone + 36 * SECOND, &mut a, &mut b, &mut |_, _, _| None);
     for side in [&a, &b] {
         assert_eq!(side.agent.state(), IceState::Failed);
         assert_eq!(side.selected(), None);
@@ -263,18 +201,10 @@ fn inbound_checks_count_as_liveness_when_ours_go_unanswered() {
     let mut now = begin;
     start(now, &mut a, &mut b, Role::Controlled, Role::Controlling);
     b.agent.add_remote(&a.candidate());
-    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| {
-        Some(s)
-    });
+    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| Some(s));
     assert_eq!(a.agent.state(), IceState::Connected);
     // From now on b's checks arrive and everything of a is lost on the way back.
-    run(
-        &mut now,
-        begin + 25 * SECOND,
-        &mut a,
-        &mut b,
-        &mut |_, from_a, s| (!from_a).then_some(s),
-    );
+    run(&mut now, begin + 25 * SECOND, &mut a, &mut b, &mut |_, from_a, s| (!from_a).then_some(s));
     assert_eq!(a.agent.state(), IceState::Connected);
 }
 
@@ -318,23 +248,11 @@ fn a_nat_that_rebinds_is_followed_without_media() {
     b.agent.add_remote(&a.candidate());
     let old: SocketAddr = "198.51.100.9:50001".parse().unwrap();
     let new: SocketAddr = "198.51.100.9:50002".parse().unwrap();
-    run(
-        &mut now,
-        begin + SECOND,
-        &mut a,
-        &mut b,
-        &mut |_, from_a, s| Some(if from_a { s } else { old }),
-    );
+    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, from_a, s| Some(if from_a { s } else { old }));
     assert_eq!(a.selected(), Some(old));
     // What a sends to the old address is lost.
     let rebound = now;
-    run(
-        &mut now,
-        rebound + 15 * SECOND,
-        &mut a,
-        &mut b,
-        &mut |_, from_a, s| Some(if from_a { s } else { new }),
-    );
+    run(&mut now, rebound + 15 * SECOND, &mut a, &mut b, &mut |_, from_a, s| Some(if from_a { s } else { new }));
     assert_eq!(a.selected(), Some(new));
 }
 
@@ -351,10 +269,7 @@ fn spoofed_stun_changes_nothing() {
     known.pwd = "x".repeat(24);
     other.agent = Agent::new(
         Component::Rtp,
-        &Credentials {
-            ufrag: b.credentials.ufrag.clone(),
-            pwd: "y".repeat(24),
-        },
+        &Credentials { ufrag: b.credentials.ufrag.clone(), pwd: "y".repeat(24) },
         u64::MAX,
         false,
         30 * SECOND,
@@ -365,23 +280,14 @@ fn spoofed_stun_changes_nothing() {
     other.agent.handle_timeout(now);
     let (_, _, datagram) = other.agent.poll_transmit().unwrap();
     let at = a.address;
-    assert_eq!(
-        a.agent.handle_stun(now, at, spoofer, &datagram),
-        Err(Discard::StunUnauthenticated)
-    );
+    assert_eq!(a.agent.handle_stun(now, at, spoofer, &datagram), Err(Discard::StunUnauthenticated));
     assert!(!a.agent.is_validated(spoofer));
     assert!(a.agent.poll_transmit().is_none());
     assert_eq!(a.agent.role(), Role::Controlling);
-    assert_eq!(
-        a.agent.handle_stun(now, at, spoofer, &datagram[..30]),
-        Err(Discard::StunMalformed)
-    );
+    assert_eq!(a.agent.handle_stun(now, at, spoofer, &datagram[..30]), Err(Discard::StunMalformed));
     // A flood of them is not even looked at, and the peer is heard none the less.
-    let refused = (0..1000)
-        .filter(|_| {
-            a.agent.handle_stun(now, at, spoofer, &datagram) == Err(Discard::StunRateLimited)
-        })
-        .count();
+    let refused =
+        (0..1000).filter(|_| a.agent.handle_stun(now, at, spoofer, &datagram) == Err(Discard::StunRateLimited)).count();
     assert!(refused > 700, "{refused}");
     now += Duration::from_millis(100);
     b.agent.add_remote(&a.candidate());
@@ -398,24 +304,14 @@ fn addresses_that_a_peer_can_teach_are_bounded() {
     start(now, &mut a, &mut b, Role::Controlled, Role::Controlling);
     b.agent.add_remote(&a.candidate());
     let mut port = 50_000u16;
-    run(
-        &mut now,
-        begin + 600 * SECOND,
-        &mut a,
-        &mut b,
-        &mut |_, from_a, s| {
-            if from_a {
-                return Some(s);
-            }
-            port += 1;
-            Some(SocketAddr::new("198.51.100.9".parse().unwrap(), port))
-        },
-    );
-    let validated = a
-        .events
-        .iter()
-        .filter(|e| matches!(e, AgentEvent::Validated { .. }))
-        .count();
+    run(&mut now, begin + 600 * SECOND, &mut a, &mut b, &mut |_, from_a, s| {
+        if from_a {
+            return Some(s);
+        }
+        port += 1;
+        Some(SocketAddr::new("198.51.100.9".parse().unwrap(), port))
+    });
+    let validated = a.events.iter().filter(|e| matches!(e, AgentEvent::Validated { .. })).count();
     assert!(validated <= 32, "{validated}");
     assert!(port > 50_032);
 }
@@ -427,9 +323,7 @@ fn restart_with_new_credentials_keeps_the_pair_until_the_new_one() {
     let mut now = begin;
     start(now, &mut a, &mut b, Role::Controlled, Role::Controlling);
     b.agent.add_remote(&a.candidate());
-    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| {
-        Some(s)
-    });
+    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| Some(s));
     let former = b.address;
     b.address = "192.0.2.3:20000".parse().unwrap();
     b.credentials = Credentials::generate().unwrap();
@@ -461,9 +355,7 @@ fn lite_answers_and_sends_no_checks() {
     a.agent.add_remote(&b.candidate());
     a.agent.handle_timeout(now);
     assert!(a.agent.poll_transmit().is_none());
-    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| {
-        Some(s)
-    });
+    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| Some(s));
     assert_eq!(a.selected(), Some(b.address));
     assert_eq!(b.selected(), Some(a.address));
 }
@@ -524,8 +416,6 @@ fn malformed_remote_candidates_are_ignored() {
         many.address.set_port(port);
         a.agent.add_remote(&many);
     }
-    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| {
-        Some(s)
-    });
+    run(&mut now, begin + SECOND, &mut a, &mut b, &mut |_, _, s| Some(s));
     assert_eq!(a.selected(), Some(b.address));
 }

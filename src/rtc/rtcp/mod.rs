@@ -6,9 +6,7 @@ mod schedule;
 
 use std::time::Duration;
 
-pub use build::{
-    bye, fir, nack, pli, receiver_report, remb, sdes_cname, sender_report, transport_cc,
-};
+pub use build::{bye, fir, nack, pli, receiver_report, remb, sdes_cname, sender_report, transport_cc};
 pub use parse::{Packet, Packets, packets};
 pub use schedule::{NtpClock, Schedule, round_trip};
 

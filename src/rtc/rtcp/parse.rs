@@ -122,9 +122,8 @@ impl<'a> Packet<'a> {
         fci.chunks_exact(4).flat_map(|pair| {
             let first = u16_at(pair, 0).unwrap_or(0);
             let mask = u16_at(pair, 2).unwrap_or(0);
-            let following = (0..16u16)
-                .filter(move |bit| mask >> bit & 1 != 0)
-                .map(move |bit| first.wrapping_add(bit + 1));
+            let following =
+                (0..16u16).filter(move |bit| mask >> bit & 1 != 0).map(move |bit| first.wrapping_add(bit + 1));
             std::iter::once(first).chain(following)
         })
     }
@@ -216,18 +215,10 @@ fn parse_body(packet_type: u8, count: u8, body: &[u8]) -> Option<Packet<'_>> {
             },
             blocks: body.get(24..24 + blocks)?,
         },
-        packet_type::RR => Packet::ReceiverReport {
-            ssrc: u32_at(body, 0)?,
-            blocks: body.get(4..4 + blocks)?,
-        },
+        packet_type::RR => Packet::ReceiverReport { ssrc: u32_at(body, 0)?, blocks: body.get(4..4 + blocks)? },
         packet_type::SDES => Packet::SourceDescription,
-        packet_type::BYE => Packet::Bye {
-            ssrcs: body.get(..usize::from(count) * 4)?,
-        },
-        packet_type::APP => Packet::App {
-            ssrc: u32_at(body, 0)?,
-            name: body.get(4..8)?.try_into().ok()?,
-        },
+        packet_type::BYE => Packet::Bye { ssrcs: body.get(..usize::from(count) * 4)? },
+        packet_type::APP => Packet::App { ssrc: u32_at(body, 0)?, name: body.get(4..8)?.try_into().ok()? },
         packet_type::RTPFB => {
             let sender = u32_at(body, 0)?;
             let media = u32_at(body, 4)?;
@@ -291,12 +282,7 @@ mod tests {
         dlsr: 0x8000,
     };
 
-    const INFO: SenderInfo = SenderInfo {
-        ntp: 0x1122_3344_5566_7788,
-        rtp: 5,
-        packets: 6,
-        octets: 7,
-    };
+    const INFO: SenderInfo = SenderInfo { ntp: 0x1122_3344_5566_7788, rtp: 5, packets: 6, octets: 7 };
 
     #[test]
     fn compound_round_trip() {
@@ -314,25 +300,9 @@ mod tests {
         assert!(matches!(found[0], Packet::SenderReport { ssrc: 9, info, .. } if info == INFO));
         assert_eq!(found[0].blocks().collect::<Vec<_>>(), [BLOCK, BLOCK]);
         assert_eq!(found[1], Packet::SourceDescription);
-        assert_eq!(
-            found[2],
-            Packet::Pli {
-                sender: 9,
-                media: 8
-            }
-        );
-        assert_eq!(
-            found[3],
-            Packet::Fir {
-                sender: 9,
-                media: 8,
-                seq: 3
-            }
-        );
-        assert_eq!(
-            found[4].lost().collect::<Vec<_>>(),
-            [65_535, 0, 15, 16, 300]
-        );
+        assert_eq!(found[2], Packet::Pli { sender: 9, media: 8 });
+        assert_eq!(found[3], Packet::Fir { sender: 9, media: 8, seq: 3 });
+        assert_eq!(found[4].lost().collect::<Vec<_>>(), [65_535, 0, 15, 16, 300]);
         let Packet::Remb { bitrate, .. } = found[5] else {
             panic!("{found:?}");
         };
@@ -349,13 +319,7 @@ mod tests {
         assert!(matches!(found[0], Packet::ReceiverReport { ssrc: 9, .. }));
         let mut reduced = Vec::new();
         pli(&mut reduced, 1, 2);
-        assert_eq!(
-            all(&reduced),
-            Ok(vec![Packet::Pli {
-                sender: 1,
-                media: 2
-            }])
-        );
+        assert_eq!(all(&reduced), Ok(vec![Packet::Pli { sender: 1, media: 2 }]));
     }
 
     #[test]
@@ -371,10 +335,7 @@ mod tests {
             [
                 Packet::Other { packet_type: 207 },
                 Packet::Other { packet_type: 206 },
-                Packet::App {
-                    ssrc: 1,
-                    name: *b"name"
-                },
+                Packet::App { ssrc: 1, name: *b"name" },
             ]
         );
     }
@@ -403,14 +364,8 @@ mod tests {
         compound[0] |= 31;
         assert_eq!(all(&compound), Err(Malformed));
         // A NACK and a FIR without an entry, padding longer than the packet, another version.
-        assert_eq!(
-            all(&[0x81, 205, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]),
-            Err(Malformed)
-        );
-        assert_eq!(
-            all(&[0x84, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]),
-            Err(Malformed)
-        );
+        assert_eq!(all(&[0x81, 205, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]), Err(Malformed));
+        assert_eq!(all(&[0x84, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]), Err(Malformed));
         assert_eq!(all(&[0xa0, 201, 0, 1, 0, 0, 0, 8]), Err(Malformed));
         assert_eq!(all(&[0x40, 201, 0, 1, 0, 0, 0, 8]), Err(Malformed));
         // Padding on a packet that is not the last.

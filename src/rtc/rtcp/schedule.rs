@@ -15,10 +15,7 @@ pub struct NtpClock {
 impl NtpClock {
     /// A clock by which `since_epoch` has passed from 1970 to `origin`.
     pub fn new(origin: Instant, since_epoch: Duration) -> Self {
-        NtpClock {
-            origin,
-            at_origin: since_epoch,
-        }
+        NtpClock { origin, at_origin: since_epoch }
     }
 
     /// The NTP timestamp of `now`, 32.32 fixed point.
@@ -57,11 +54,7 @@ pub struct Schedule {
 impl Schedule {
     /// A schedule that is not running yet.
     pub fn new(interval: Duration) -> Self {
-        Schedule {
-            interval: interval.max(Duration::from_millis(100)),
-            next: None,
-            first: true,
-        }
+        Schedule { interval: interval.max(Duration::from_millis(100)), next: None, first: true }
     }
 
     /// Sets the next time after `now`. `random` is uniform over its range.
@@ -127,10 +120,7 @@ mod tests {
         let mut schedule = Schedule::new(Duration::from_secs(5));
         assert!(!schedule.is_due(now));
         schedule.advance(now, 0);
-        assert_eq!(
-            schedule.poll_timeout(),
-            Some(now + Duration::from_millis(1250))
-        );
+        assert_eq!(schedule.poll_timeout(), Some(now + Duration::from_millis(1250)));
         for random in [0, 1, 30_000, 65_535] {
             schedule.advance(now, random);
             let wait = schedule.poll_timeout().unwrap() - now;

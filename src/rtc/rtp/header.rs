@@ -126,10 +126,7 @@ impl Header {
             _ => return Extensions::none(),
         };
         let start = FIXED + 4 * usize::from(self.csrc_count) + 4;
-        Extensions {
-            form,
-            rest: packet.get(start..self.len).unwrap_or_default(),
-        }
+        Extensions { form, rest: packet.get(start..self.len).unwrap_or_default() }
     }
 }
 
@@ -149,10 +146,7 @@ pub struct Extensions<'a> {
 
 impl Extensions<'_> {
     fn none() -> Self {
-        Extensions {
-            form: Form::OneByte,
-            rest: &[],
-        }
+        Extensions { form: Form::OneByte, rest: &[] }
     }
 }
 
@@ -212,10 +206,7 @@ pub fn write_header(
     let data = out.len();
     for &(id, value) in extensions {
         let written = out.len() - data;
-        if (1..=14).contains(&id)
-            && (1..=16).contains(&value.len())
-            && written + 1 + value.len() < 256
-        {
+        if (1..=14).contains(&id) && (1..=16).contains(&value.len()) && written + 1 + value.len() < 256 {
             out.push(id << 4 | (value.len() - 1) as u8);
             out.extend_from_slice(value);
         }
@@ -239,15 +230,7 @@ mod tests {
     #[test]
     fn plain_header_round_trip() {
         let mut packet = Vec::new();
-        write_header(
-            &mut packet,
-            111,
-            true,
-            0xfffe,
-            0x1234_5678,
-            0xdead_beef,
-            &[],
-        );
+        write_header(&mut packet, 111, true, 0xfffe, 0x1234_5678, 0xdead_beef, &[]);
         assert_eq!(packet.len(), 12);
         packet.extend_from_slice(b"opus");
         let header = parse(&packet).unwrap();
@@ -264,15 +247,7 @@ mod tests {
     fn one_byte_extensions_round_trip() {
         let mut packet = Vec::new();
         let long = [7u8; 16];
-        write_header(
-            &mut packet,
-            96,
-            false,
-            1,
-            2,
-            3,
-            &[(1, b"0"), (15, b"never"), (0, b"no"), (4, &long)],
-        );
+        write_header(&mut packet, 96, false, 1, 2, 3, &[(1, b"0"), (15, b"never"), (0, b"no"), (4, &long)]);
         packet.push(9);
         let header = parse(&packet).unwrap();
         assert_eq!(header.extension_profile, Some(0xbede));
@@ -326,9 +301,7 @@ mod tests {
         // Another version.
         assert_eq!(parse(&[0x40; 20]), Err(Malformed));
         // An element longer than the extension ends the list.
-        let lying = [
-            0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x1f, 1, 2, 3,
-        ];
+        let lying = [0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x1f, 1, 2, 3];
         let header = parse(&lying).unwrap();
         assert_eq!(header.extensions(&lying).count(), 0);
     }

@@ -75,13 +75,7 @@ impl ReceivedStream {
     }
 
     /// Takes note of a packet. `trusted`: see [`Sequence::update`].
-    pub fn packet(
-        &mut self,
-        now: Instant,
-        seq: u16,
-        payload: usize,
-        trusted: bool,
-    ) -> Result<Accepted, SequenceError> {
+    pub fn packet(&mut self, now: Instant, seq: u16, payload: usize, trusted: bool) -> Result<Accepted, SequenceError> {
         let before = self.sequence.highest();
         let ext_seq = self.sequence.update(seq, trusted)?;
         let base = self.sequence.base();
@@ -128,10 +122,7 @@ impl ReceivedStream {
 
     /// Takes note of a sender report of this source.
     pub fn sender_report(&mut self, now: Instant, ntp: u64) {
-        self.sender_report = Some(SenderReportMark {
-            lsr: (ntp >> 16) as u32,
-            arrival: now,
-        });
+        self.sender_report = Some(SenderReportMark { lsr: (ntp >> 16) as u32, arrival: now });
     }
 
     fn expected_in_run(&self, highest: u64) -> u64 {
@@ -168,10 +159,7 @@ impl ReceivedStream {
             None => 0,
         };
         let (lsr, dlsr) = match self.sender_report {
-            Some(mark) => (
-                mark.lsr,
-                to_dlsr(now.saturating_duration_since(mark.arrival)),
-            ),
+            Some(mark) => (mark.lsr, to_dlsr(now.saturating_duration_since(mark.arrival))),
             None => (0, 0),
         };
         Some(ReportBlock {
@@ -259,10 +247,7 @@ mod tests {
         assert_eq!(stream.packet(start, 5, 0, true).unwrap().gap, 3);
         assert_eq!(stream.packet(start, 3, 0, true).unwrap().gap, 0);
         assert_eq!(stream.lost(), 2);
-        assert_eq!(
-            stream.packet(start, 3, 0, true),
-            Err(SequenceError::Duplicate)
-        );
+        assert_eq!(stream.packet(start, 3, 0, true), Err(SequenceError::Duplicate));
     }
 
     #[test]

@@ -107,21 +107,11 @@ impl SentStream {
         };
         self.ts_offset = Some(ts_offset);
         let out = timestamp.wrapping_add(ts_offset);
-        let behind = self
-            .last
-            .is_some_and(|last| (out.wrapping_sub(last.timestamp) as i32) < 0);
+        let behind = self.last.is_some_and(|last| (out.wrapping_sub(last.timestamp) as i32) < 0);
         if !behind {
-            self.last = Some(Last {
-                at: now,
-                timestamp: out,
-                clock_rate: clock_rate.max(1),
-            });
+            self.last = Some(Last { at: now, timestamp: out, clock_rate: clock_rate.max(1) });
         }
-        Some(Stamp {
-            seq,
-            timestamp: out,
-            marker: marker || rebase,
-        })
+        Some(Stamp { seq, timestamp: out, marker: marker || rebase })
     }
 
     /// A sequence number for a packet that no source numbers.
@@ -237,15 +227,11 @@ mod tests {
         let mut stream = stream();
         let first = stream.stamp(start, Some(9000), 77, false, 8000).unwrap();
         stream.source_changed();
-        let next = stream
-            .stamp(start + FRAME, Some(3), 5_000_000, false, 8000)
-            .unwrap();
+        let next = stream.stamp(start + FRAME, Some(3), 5_000_000, false, 8000).unwrap();
         assert_eq!(next.seq, first.seq.wrapping_add(1));
         assert_eq!(next.timestamp, first.timestamp + 160);
         assert!(next.marker);
-        let next = stream
-            .stamp(start + FRAME * 2, Some(4), 5_000_160, false, 8000)
-            .unwrap();
+        let next = stream.stamp(start + FRAME * 2, Some(4), 5_000_160, false, 8000).unwrap();
         assert_eq!(next.seq, first.seq.wrapping_add(2));
         assert_eq!(next.timestamp, first.timestamp + 320);
         assert!(!next.marker);
@@ -256,9 +242,7 @@ mod tests {
         let start = Instant::now();
         let mut stream = stream();
         let first = stream.stamp(start, None, 0, false, 8000).unwrap();
-        let next = stream
-            .stamp(start + FRAME, None, 80_000_000, false, 8000)
-            .unwrap();
+        let next = stream.stamp(start + FRAME, None, 80_000_000, false, 8000).unwrap();
         assert_eq!(next.timestamp, first.timestamp + 160);
         assert!(next.marker);
     }
@@ -298,15 +282,11 @@ mod tests {
                 }
                 16..64 => {
                     let late = source.wrapping_sub((choice as u16) % 9);
-                    stream
-                        .stamp(start, Some(late), 0, false, 8000)
-                        .map(|stamp| stamp.seq)
+                    stream.stamp(start, Some(late), 0, false, 8000).map(|stamp| stamp.seq)
                 }
                 _ => {
                     source = source.wrapping_add(1 + (choice as u16) % 3);
-                    stream
-                        .stamp(start, Some(source), 0, false, 8000)
-                        .map(|stamp| stamp.seq)
+                    stream.stamp(start, Some(source), 0, false, 8000).map(|stamp| stamp.seq)
                 }
             };
             if let Some(seq) = seq {

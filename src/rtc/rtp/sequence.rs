@@ -156,10 +156,7 @@ mod tests {
         assert_eq!(sequence.update(1, false), Ok(0x2_0001));
         assert_eq!(sequence.update(65_535, false), Ok(0x1_ffff));
         assert_eq!(sequence.update(0, false), Ok(0x2_0000));
-        assert_eq!(
-            sequence.update(65_535, false),
-            Err(SequenceError::Duplicate)
-        );
+        assert_eq!(sequence.update(65_535, false), Err(SequenceError::Duplicate));
         assert_eq!(sequence.update(1, false), Err(SequenceError::Duplicate));
         assert_eq!(sequence.highest(), 0x2_0001);
     }
@@ -189,15 +186,9 @@ mod tests {
     fn a_jump_is_believed_when_confirmed() {
         let mut sequence = Sequence::new(10, 0);
         sequence.update(10, false).unwrap();
-        assert_eq!(
-            sequence.update(20_000, false),
-            Err(SequenceError::Probation)
-        );
+        assert_eq!(sequence.update(20_000, false), Err(SequenceError::Probation));
         assert_eq!(sequence.update(11, false), Ok(0x1_0000 + 11));
-        assert_eq!(
-            sequence.update(20_000, false),
-            Err(SequenceError::Probation)
-        );
+        assert_eq!(sequence.update(20_000, false), Err(SequenceError::Probation));
         assert_eq!(sequence.update(20_001, false), Ok(0x2_0000 + 20_001));
         assert_eq!(sequence.base(), 0x2_0000 + 20_001);
         // At once if it is authenticated.

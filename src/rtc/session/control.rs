@@ -7,9 +7,7 @@ use super::{Event, RtcpMode, Session};
 use crate::host::openssl::rand;
 use crate::rtc::error::{Discard, SendError};
 use crate::rtc::ice::Component;
-use crate::rtc::rtcp::{
-    self, Feedback, NtpClock, Packet, Report, ReportBlock, Schedule, SenderInfo,
-};
+use crate::rtc::rtcp::{self, Feedback, NtpClock, Packet, Report, ReportBlock, Schedule, SenderInfo};
 use crate::rtc::srtp;
 use crate::rtc::stats::{Series, Stats};
 
@@ -97,12 +95,7 @@ impl Session {
         let mut buffer = self.buffer();
         self.write_report(&mut buffer, sender.as_ref(), block.as_slice());
         if self.send_rtcp(buffer).is_ok() {
-            self.event(Event::ReportSent(Report {
-                ssrc,
-                sender,
-                block,
-                rtt: None,
-            }));
+            self.event(Event::ReportSent(Report { ssrc, sender, block, rtt: None }));
         }
     }
 
@@ -118,12 +111,7 @@ impl Session {
     }
 
     /// A report and our CNAME: what every compound begins with (RFC 3550 §6.1).
-    fn write_report(
-        &self,
-        buffer: &mut Vec<u8>,
-        sender: Option<&SenderInfo>,
-        blocks: &[ReportBlock],
-    ) {
+    fn write_report(&self, buffer: &mut Vec<u8>, sender: Option<&SenderInfo>, blocks: &[ReportBlock]) {
         let ssrc = self.sent.ssrc();
         match sender {
             Some(info) => rtcp::sender_report(buffer, ssrc, info, blocks),
@@ -203,10 +191,7 @@ impl Session {
 
     pub(super) fn send_bye(&mut self, now: Instant) {
         let spoke = self.sent.has_sent() || !self.received.is_empty();
-        if self.rtcp_mode == RtcpMode::Off
-            || !spoke
-            || self.readiness(self.rtcp_component()).is_err()
-        {
+        if self.rtcp_mode == RtcpMode::Off || !spoke || self.readiness(self.rtcp_component()).is_err() {
             return;
         }
         let block = self.received.last_mut().and_then(|s| s.report(now));
@@ -231,13 +216,11 @@ impl Session {
             let Some(context) = self.security.rx(component) else {
                 return self.hold_received(now, component, local, remote, datagram);
             };
-            let len = context
-                .unprotect_rtcp(datagram)
-                .map_err(|discard| match discard {
-                    srtp::Discard::Replayed | srtp::Discard::TooOld => Discard::SrtcpReplay,
-                    srtp::Discard::NotAuthentic => Discard::SrtcpAuthentication,
-                    _ => Discard::SrtcpRefused,
-                })?;
+            let len = context.unprotect_rtcp(datagram).map_err(|discard| match discard {
+                srtp::Discard::Replayed | srtp::Discard::TooOld => Discard::SrtcpReplay,
+                srtp::Discard::NotAuthentic => Discard::SrtcpAuthentication,
+                _ => Discard::SrtcpRefused,
+            })?;
             datagram.get(..len).ok_or(Discard::SrtcpRefused)?
         } else {
             &*datagram
@@ -302,21 +285,10 @@ impl Session {
         }
     }
 
-    fn report_received(
-        &mut self,
-        now: Instant,
-        ssrc: u32,
-        sender: Option<SenderInfo>,
-        packet: &Packet<'_>,
-    ) {
+    fn report_received(&mut self, now: Instant, ssrc: u32, sender: Option<SenderInfo>, packet: &Packet<'_>) {
         let ours = self.sent.ssrc();
         let block = packet.blocks().find(|block| block.ssrc == ours);
         let rtt = block.and_then(|block| self.control.block_received(now, &block));
-        self.event(Event::ReportReceived(Report {
-            ssrc,
-            sender,
-            block,
-            rtt,
-        }));
+        self.event(Event::ReportReceived(Report { ssrc, sender, block, rtt }));
     }
 }

@@ -12,8 +12,7 @@ use super::{Event, RtcpMode, Session, slot};
 use crate::host::openssl::{Error, rand};
 use crate::rtc::error::Discard;
 use crate::rtc::ice::{
-    Agent, AgentEvent, CandidateKind, Component, Credentials, IceState, LocalCandidate,
-    RemoteCandidate, Role,
+    Agent, AgentEvent, CandidateKind, Component, Credentials, IceState, LocalCandidate, RemoteCandidate, Role,
 };
 
 /// Remote candidates that wait for `start_ice`.
@@ -36,11 +35,8 @@ pub(super) struct Ice {
 impl Ice {
     /// The agents in use: the second one only with RTCP on its own port.
     fn agents(&mut self, mode: RtcpMode) -> &mut [Agent] {
-        let separate = mode == RtcpMode::Separate
-            && self
-                .agents
-                .get(1)
-                .is_some_and(|agent| !agent.local_candidates().is_empty());
+        let separate =
+            mode == RtcpMode::Separate && self.agents.get(1).is_some_and(|agent| !agent.local_candidates().is_empty());
         let count = if separate { 2 } else { 1 };
         self.agents.get_mut(..count).unwrap_or_default()
     }
@@ -54,15 +50,11 @@ impl Ice {
     }
 
     pub(super) fn is_validated(&self, component: Component, remote: SocketAddr) -> bool {
-        self.agent(component)
-            .is_some_and(|agent| agent.is_validated(remote))
+        self.agent(component).is_some_and(|agent| agent.is_validated(remote))
     }
 
     pub(super) fn poll_timeout(&mut self, mode: RtcpMode) -> Option<Instant> {
-        self.agents(mode)
-            .iter_mut()
-            .filter_map(Agent::poll_timeout)
-            .min()
+        self.agents(mode).iter_mut().filter_map(Agent::poll_timeout).min()
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {
@@ -172,10 +164,7 @@ impl Session {
         let Some(ice) = &mut self.ice else {
             return Vec::new();
         };
-        ice.agents(mode)
-            .iter()
-            .flat_map(|agent| agent.local_candidates().iter().cloned())
-            .collect()
+        ice.agents(mode).iter().flat_map(|agent| agent.local_candidates().iter().cloned()).collect()
     }
 
     /// Our username fragment and password, to be signalled now. If the peer has offered a restart
@@ -279,10 +268,7 @@ impl Session {
         datagram: &[u8],
     ) -> Result<(), Discard> {
         let ice = self.ice.as_mut().ok_or(Discard::StunWithoutIce)?;
-        let agent = ice
-            .agents
-            .get_mut(slot(component))
-            .ok_or(Discard::StunWithoutIce)?;
+        let agent = ice.agents.get_mut(slot(component)).ok_or(Discard::StunWithoutIce)?;
         let result = agent.handle_stun(now, local, remote, datagram);
         self.drain_ice(now);
         result
@@ -299,13 +285,7 @@ impl Session {
     }
 
     /// Media of an authentic source may show that the peer has moved.
-    pub(super) fn ice_media_from(
-        &mut self,
-        now: Instant,
-        component: Component,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) {
+    pub(super) fn ice_media_from(&mut self, now: Instant, component: Component, local: SocketAddr, remote: SocketAddr) {
         if let Some(ice) = &mut self.ice
             && let Some(agent) = ice.agents.get_mut(slot(component))
             && agent.selected().is_some_and(|(_, at)| at != remote)
@@ -343,11 +323,7 @@ impl Session {
         for event in events {
             match event {
                 AgentEvent::Selected { local, remote } => {
-                    self.event(Event::IceConnected {
-                        component,
-                        local,
-                        remote,
-                    });
+                    self.event(Event::IceConnected { component, local, remote });
                     self.start_dtls_where_due(now);
                     self.release_held(now);
                 }

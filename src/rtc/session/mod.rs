@@ -119,10 +119,7 @@ impl Session {
             received: Vec::new(),
             dtmf_receiver: dtmf::Receiver::new(config.dtmf_timeout),
             dtmf_sender: dtmf::Sender::default(),
-            control: control::Control::new(
-                NtpClock::new(now, config.unix_time),
-                Schedule::new(config.rtcp_interval),
-            ),
+            control: control::Control::new(NtpClock::new(now, config.unix_time), Schedule::new(config.rtcp_interval)),
             held: VecDeque::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -143,12 +140,7 @@ impl Session {
 
     /// Sets the address that a component is sent to without ICE, or forgets it. Another address
     /// than before is learned anew; the same one changes nothing.
-    pub fn set_remote_address(
-        &mut self,
-        now: Instant,
-        component: Component,
-        remote: Option<SocketAddr>,
-    ) {
+    pub fn set_remote_address(&mut self, now: Instant, component: Component, remote: Option<SocketAddr>) {
         if let Some(path) = self.paths.get_mut(slot(component)) {
             path.set_remote(remote);
         }
@@ -188,8 +180,7 @@ impl Session {
     /// at 8000 Hz.
     pub fn set_payload_types(&mut self, types: &[PayloadType]) {
         self.payload_types.clear();
-        self.payload_types
-            .extend(types.iter().filter(|t| t.pt < 128).take(128));
+        self.payload_types.extend(types.iter().filter(|t| t.pt < 128).take(128));
     }
 
     fn payload_type(&self, pt: u8) -> Option<PayloadType> {
@@ -228,9 +219,10 @@ impl Session {
     /// The addresses to send a component's packets from and to.
     fn route(&self, component: Component) -> Option<(SocketAddr, SocketAddr)> {
         if let Some(ice) = &self.ice {
-            return ice
-                .selected(component)
-                .or_else(|| self.security.proven_route(component));
+            // Before a pair is nominated DTLS has shown where the peer is, as long as ICE agrees.
+            let proven =
+                || self.security.proven_route(component).filter(|(_, remote)| ice.is_validated(component, *remote));
+            return ice.selected(component).or_else(proven);
         }
         let local = match component {
             Component::Rtp => self.config.local,
@@ -319,12 +311,7 @@ impl Session {
             self.tx_dropped += 1;
             return Err(SendError::QueueFull);
         }
-        self.transmits.push_back(Transmit {
-            component,
-            local,
-            remote,
-            payload,
-        });
+        self.transmits.push_back(Transmit { component, local, remote, payload });
         Ok(())
     }
 

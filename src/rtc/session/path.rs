@@ -36,11 +36,7 @@ impl Path {
     /// Another address is signalled: learn anew.
     pub(super) fn set_remote(&mut self, remote: Option<SocketAddr>) {
         if self.signalled != remote {
-            *self = Path {
-                signalled: remote,
-                learned: None,
-                candidate: None,
-            };
+            *self = Path { signalled: remote, learned: None, candidate: None };
         }
     }
 
@@ -71,13 +67,7 @@ impl Path {
     }
 
     /// Judges the source of an RTP packet that nothing authenticates.
-    pub(super) fn judge(
-        &mut self,
-        source: SocketAddr,
-        seq: u16,
-        strict: bool,
-        probation: u8,
-    ) -> Source {
+    pub(super) fn judge(&mut self, source: SocketAddr, seq: u16, strict: bool, probation: u8) -> Source {
         if self.learned == Some(source) {
             return Source::Known;
         }
@@ -88,19 +78,13 @@ impl Path {
             return Source::Refused;
         }
         let count = match self.candidate {
-            Some(candidate) if candidate.source == source && candidate.next == seq => {
-                candidate.count.saturating_add(1)
-            }
+            Some(candidate) if candidate.source == source && candidate.next == seq => candidate.count.saturating_add(1),
             _ => 1,
         };
         if count >= probation.max(1) {
             return self.authenticated(source);
         }
-        self.candidate = Some(Candidate {
-            source,
-            next: seq.wrapping_add(1),
-            count,
-        });
+        self.candidate = Some(Candidate { source, next: seq.wrapping_add(1), count });
         Source::Refused
     }
 }

@@ -117,22 +117,17 @@ impl Session {
         let payload = header.payload(packet).map_err(|_| Discard::RtpMalformed)?;
 
         let payload_type = self.payload_type(header.pt);
-        if payload_type.is_none()
-            && self.config.check_payload_types
-            && !self.payload_types.is_empty()
-        {
+        if payload_type.is_none() && self.config.check_payload_types && !self.payload_types.is_empty() {
             return Err(Discard::PayloadType);
         }
         let clock_rate = payload_type.map_or(8000, |t| t.clock_rate);
         let kind = payload_type.map_or(PayloadKind::Media, |t| t.kind);
 
         let stream = self.stream(header.ssrc, header.seq);
-        let accepted = stream
-            .packet(now, header.seq, payload.len(), encrypted)
-            .map_err(|error| match error {
-                SequenceError::Probation => Discard::Probation,
-                SequenceError::Duplicate => Discard::Duplicate,
-            })?;
+        let accepted = stream.packet(now, header.seq, payload.len(), encrypted).map_err(|error| match error {
+            SequenceError::Probation => Discard::Probation,
+            SequenceError::Duplicate => Discard::Duplicate,
+        })?;
         if kind != PayloadKind::TelephoneEvent {
             stream.timing(now, header.timestamp, clock_rate);
         }
@@ -188,12 +183,7 @@ impl Session {
     }
 
     /// Without ICE and encryption: whether the source is the one that was learned.
-    fn judge_source(
-        &mut self,
-        component: Component,
-        remote: SocketAddr,
-        seq: u16,
-    ) -> Result<(), Discard> {
+    fn judge_source(&mut self, component: Component, remote: SocketAddr, seq: u16) -> Result<(), Discard> {
         let strict = self.config.strict_rtp;
         let probation = self.config.probation;
         let symmetric = self.config.symmetric_rtp;
@@ -245,13 +235,7 @@ impl Session {
         remote: SocketAddr,
         datagram: &[u8],
     ) -> Result<(), Discard> {
-        self.security.hold(HeldPacket {
-            arrival: now,
-            component,
-            local,
-            remote,
-            bytes: datagram.to_vec(),
-        })
+        self.security.hold(HeldPacket { arrival: now, component, local, remote, bytes: datagram.to_vec() })
     }
 
     /// Takes the packets that came before the keys.
@@ -259,8 +243,7 @@ impl Session {
         for mut held in self.security.take_held() {
             let arrival = held.arrival.min(now);
             let bytes = held.bytes.as_mut_slice();
-            let received =
-                self.handle_datagram(arrival, held.component, held.local, held.remote, bytes);
+            let received = self.handle_datagram(arrival, held.component, held.local, held.remote, bytes);
             if let Received::Media(packet) = received {
                 let owned = HeldRtp::from(packet);
                 self.event(Event::Media(owned));
@@ -269,11 +252,7 @@ impl Session {
     }
 
     /// Whether RTCP may come from `remote` on `component`.
-    pub(super) fn check_rtcp_source(
-        &mut self,
-        component: Component,
-        remote: SocketAddr,
-    ) -> Result<(), Discard> {
+    pub(super) fn check_rtcp_source(&mut self, component: Component, remote: SocketAddr) -> Result<(), Discard> {
         match (self.rtcp_mode, component) {
             (RtcpMode::Off, _) | (RtcpMode::Mux, Component::Rtcp) => {
                 return Err(Discard::RtcpUnexpected);
@@ -292,12 +271,10 @@ impl Session {
             return Ok(());
         }
         // The host that RTP comes from, or was signalled.
-        let known = self.paths.iter().any(|path| {
-            [path.learned(), path.signalled()]
-                .into_iter()
-                .flatten()
-                .any(|at| at.ip() == remote.ip())
-        });
+        let known = self
+            .paths
+            .iter()
+            .any(|path| [path.learned(), path.signalled()].into_iter().flatten().any(|at| at.ip() == remote.ip()));
         match known {
             true => Ok(()),
             false => Err(Discard::SourceNotLearned),

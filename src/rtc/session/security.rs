@@ -130,10 +130,7 @@ impl Security {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.lanes
-            .iter()
-            .filter_map(|lane| lane.endpoint.as_ref()?.poll_timeout())
-            .min()
+        self.lanes.iter().filter_map(|lane| lane.endpoint.as_ref()?.poll_timeout()).min()
     }
 
     pub(super) fn proven_route(&self, component: Component) -> Option<(SocketAddr, SocketAddr)> {
@@ -149,10 +146,7 @@ impl Security {
     /// Keeps a packet that cannot be decrypted yet.
     pub(super) fn hold(&mut self, packet: HeldPacket) -> Result<(), Discard> {
         let lane = self.lane_of(packet.component);
-        let handshaking = self
-            .lanes
-            .get(lane)
-            .is_some_and(|lane| lane.endpoint.is_some() && lane.rx.is_none());
+        let handshaking = self.lanes.get(lane).is_some_and(|lane| lane.endpoint.is_some() && lane.rx.is_none());
         if !handshaking || packet.bytes.len() > MAX_EARLY_LEN {
             return Err(Discard::NoKeys);
         }
@@ -178,10 +172,7 @@ impl Security {
     }
 
     fn is_connected(&self) -> bool {
-        self.lanes
-            .iter()
-            .filter_map(|lane| lane.endpoint.as_ref())
-            .any(Endpoint::is_connected)
+        self.lanes.iter().filter_map(|lane| lane.endpoint.as_ref()).any(Endpoint::is_connected)
     }
 }
 
@@ -286,8 +277,7 @@ impl Session {
         // A peer that restarts ICE and asks for a new connection means it, although it shows the
         // same certificate.
         let wanted_anew = std::mem::take(&mut dtls.reset) && dtls.ice_restarted;
-        let new =
-            known.is_some_and(|known| *known != fingerprint) || (wanted_anew && known.is_some());
+        let new = known.is_some_and(|known| *known != fingerprint) || (wanted_anew && known.is_some());
         dtls.ice_restarted = false;
         if new {
             dtls.fingerprints.clear();
@@ -395,11 +385,7 @@ impl Session {
         }
         let symmetric = self.config.symmetric_rtp;
         self.route(component).is_some_and(|(_, at)| at == remote)
-            || (symmetric
-                && self
-                    .paths
-                    .get(slot(component))
-                    .is_some_and(|p| p.signalled().is_some()))
+            || (symmetric && self.paths.get(slot(component)).is_some_and(|p| p.signalled().is_some()))
     }
 
     pub(super) fn handle_dtls(
@@ -414,20 +400,12 @@ impl Session {
             return Err(Discard::DtlsUnexpected);
         }
         let allowed = self.may_speak_dtls(component, remote);
-        let lane = self
-            .security
-            .lanes
-            .get_mut(slot(component))
-            .ok_or(Discard::DtlsUnexpected)?;
+        let lane = self.security.lanes.get_mut(slot(component)).ok_or(Discard::DtlsUnexpected)?;
         if !allowed || lane.endpoint.is_none() {
             if bytes.len() > MAX_EARLY_LEN {
                 return Err(Discard::DtlsNotValidated);
             }
-            lane.early.push_back(Datagram {
-                local,
-                remote,
-                bytes: bytes.to_vec(),
-            });
+            lane.early.push_back(Datagram { local, remote, bytes: bytes.to_vec() });
             if lane.early.len() > MAX_EARLY {
                 lane.early.pop_front();
                 return Err(Discard::DtlsNotValidated);
@@ -445,20 +423,14 @@ impl Session {
         remote: SocketAddr,
         bytes: &[u8],
     ) -> Result<(), Discard> {
-        let lane = self
-            .security
-            .lanes
-            .get_mut(slot(component))
-            .ok_or(Discard::DtlsUnexpected)?;
+        let lane = self.security.lanes.get_mut(slot(component)).ok_or(Discard::DtlsUnexpected)?;
         let endpoint = lane.endpoint.as_mut().ok_or(Discard::DtlsUnexpected)?;
         if lane.state.is_none() {
             lane.state = Some(DtlsState::Connecting);
             endpoint.start(now);
         }
         lane.proven = Some((local, remote));
-        let result = endpoint
-            .handle_datagram(now, bytes)
-            .map_err(|_| Discard::DtlsRefused);
+        let result = endpoint.handle_datagram(now, bytes).map_err(|_| Discard::DtlsRefused);
         self.drain_dtls(now);
         result
     }
@@ -466,9 +438,7 @@ impl Session {
     fn release_all_early_dtls(&mut self, now: Instant) {
         for component in [Component::Rtp, Component::Rtcp] {
             let sources: Vec<SocketAddr> = match self.security.lanes.get(slot(component)) {
-                Some(lane) if lane.endpoint.is_some() => {
-                    lane.early.iter().map(|datagram| datagram.remote).collect()
-                }
+                Some(lane) if lane.endpoint.is_some() => lane.early.iter().map(|datagram| datagram.remote).collect(),
                 _ => continue,
             };
             for remote in sources {
@@ -478,12 +448,7 @@ impl Session {
     }
 
     /// Takes the datagrams that were held until `remote` was validated.
-    pub(super) fn release_early_dtls(
-        &mut self,
-        now: Instant,
-        component: Component,
-        remote: SocketAddr,
-    ) {
+    pub(super) fn release_early_dtls(&mut self, now: Instant, component: Component, remote: SocketAddr) {
         if !self.may_speak_dtls(component, remote) {
             return;
         }
@@ -498,11 +463,7 @@ impl Session {
             .partition::<VecDeque<_>, _>(|datagram| datagram.remote == remote);
         lane.early = kept;
         for datagram in released {
-            let Datagram {
-                local,
-                remote,
-                bytes,
-            } = datagram;
+            let Datagram { local, remote, bytes } = datagram;
             if let Err(reason) = self.feed_dtls(now, component, local, remote, &bytes) {
                 self.discards.count(reason);
             }
@@ -561,9 +522,7 @@ impl Session {
             self.transmit_dtls(component);
             loop {
                 let lane = self.security.lanes.get_mut(slot(component));
-                let event = lane
-                    .and_then(|lane| lane.endpoint.as_mut())
-                    .and_then(Endpoint::poll_event);
+                let event = lane.and_then(|lane| lane.endpoint.as_mut()).and_then(Endpoint::poll_event);
                 let Some(event) = event else {
                     break;
                 };
@@ -584,9 +543,7 @@ impl Session {
         match event {
             dtls::Event::Connected(connected) => {
                 let profile = connected.profile;
-                let context = |keys: &dtls::KeyingMaterial| {
-                    srtp::Context::new(profile, &keys.key, &keys.salt)
-                };
+                let context = |keys: &dtls::KeyingMaterial| srtp::Context::new(profile, &keys.key, &keys.salt);
                 match (context(&connected.local), context(&connected.remote)) {
                     (Ok(tx), Ok(mut rx)) => {
                         rx.set_replay_protection(replay_protection);
@@ -603,17 +560,13 @@ impl Session {
                     }
                     _ => {
                         lane.state = Some(DtlsState::Failed);
-                        self.event(Event::DtlsFailed {
-                            reason: "cannot make SRTP keys".to_owned(),
-                        });
+                        self.event(Event::DtlsFailed { reason: "cannot make SRTP keys".to_owned() });
                     }
                 }
             }
             dtls::Event::Failed(failure) => {
                 lane.state = Some(DtlsState::Failed);
-                self.event(Event::DtlsFailed {
-                    reason: failure.to_string(),
-                });
+                self.event(Event::DtlsFailed { reason: failure.to_string() });
             }
             dtls::Event::Closed => {
                 lane.state = Some(DtlsState::Closed);

@@ -127,9 +127,7 @@ impl Session {
 
     fn send_now(&mut self, now: Instant, packet: OutgoingRtp<'_>) -> Result<(), SendError> {
         let clock_rate = self.clock_rate(packet.pt);
-        let stamp = self
-            .sent
-            .stamp(now, packet.seq, packet.timestamp, packet.marker, clock_rate);
+        let stamp = self.sent.stamp(now, packet.seq, packet.timestamp, packet.marker, clock_rate);
         let Some(stamp) = stamp else {
             self.tx_dropped += 1;
             return Err(SendError::Duplicate);
@@ -138,24 +136,10 @@ impl Session {
     }
 
     /// Builds, protects and queues a packet.
-    fn emit(
-        &mut self,
-        now: Instant,
-        pt: u8,
-        stamp: Stamp,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
+    fn emit(&mut self, now: Instant, pt: u8, stamp: Stamp, payload: &[u8]) -> Result<(), SendError> {
         let route = self.route(Component::Rtp).ok_or(SendError::NoPath)?;
         let mut buffer = self.buffer();
-        write_header(
-            &mut buffer,
-            pt,
-            stamp.marker,
-            stamp.seq,
-            stamp.timestamp,
-            self.sent.ssrc(),
-            &[],
-        );
+        write_header(&mut buffer, pt, stamp.marker, stamp.seq, stamp.timestamp, self.sent.ssrc(), &[]);
         buffer.extend_from_slice(payload);
         if self.security.is_required() {
             let protected = match self.security.tx(Component::Rtp) {
@@ -183,13 +167,7 @@ impl Session {
     }
 
     /// Begins a digit: 0-9, *, #, A-D, or X for flash. One that is being sent ends first.
-    pub fn dtmf_begin(
-        &mut self,
-        now: Instant,
-        pt: u8,
-        clock_rate: u32,
-        digit: char,
-    ) -> Result<(), SendError> {
+    pub fn dtmf_begin(&mut self, now: Instant, pt: u8, clock_rate: u32, digit: char) -> Result<(), SendError> {
         if pt > 127 {
             return Err(SendError::Invalid);
         }
@@ -203,10 +181,7 @@ impl Session {
             }
         }
         let timestamp = self.sent.timestamp_at(now);
-        if !self
-            .dtmf_sender
-            .begin(now, pt, clock_rate, timestamp, digit)
-        {
+        if !self.dtmf_sender.begin(now, pt, clock_rate, timestamp, digit) {
             return Err(SendError::Invalid);
         }
         self.send_due_dtmf(now);
@@ -230,11 +205,7 @@ impl Session {
                 self.tx_dropped += 1;
                 continue;
             }
-            let stamp = Stamp {
-                seq: self.sent.next_sequence(),
-                timestamp: event.timestamp,
-                marker: event.marker,
-            };
+            let stamp = Stamp { seq: self.sent.next_sequence(), timestamp: event.timestamp, marker: event.marker };
             // A failure is counted where it happens.
             let _ = self.emit(now, event.pt, stamp, &event.payload);
         }

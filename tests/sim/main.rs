@@ -1,0 +1,12 @@
+//! Two sessions over a simulated network: a seeded generator decides what is lost, delayed,
+//! doubled and reordered, and a virtual clock jumps from deadline to deadline. A failing test
+//! fails again with the same seed.
+//!
+//! Only DTLS retransmission knows real time: OpenSSL reads its own clock, and a simulation that
+//! loses a flight waits for it (`wait_out_library_timer`).
+
+mod calls;
+mod hostile;
+mod network;
+mod pair;
+mod plain;
