@@ -67,7 +67,8 @@ res_pjsip_logger chan_pjsip""".split()
 
 # With autoload on the distribution's own configuration stands below ours; these would want hardware or servers.
 NOLOAD = """chan_dahdi chan_alsa chan_console chan_oss chan_mobile cdr_pgsql cel_pgsql cdr_radius cel_radius cdr_tds cel_tds
-res_config_ldap res_config_pgsql res_odbc res_config_odbc res_snmp func_odbc cdr_odbc cel_odbc cdr_adaptive_odbc.split()
+res_config_ldap res_config_pgsql res_odbc res_config_odbc res_odbc_transaction func_odbc cdr_odbc cel_odbc
+cdr_adaptive_odbc res_snmp res_hep_rtcp res_hep_pjsip""".split()
 
 MODULE = "res_rust_webrtc"
 
