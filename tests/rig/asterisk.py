@@ -87,6 +87,13 @@ def built_module(suite):
         raise RigError(f"the module is not built for {suite}: run tests/rig/build {suite}")
     return stage
 
+def browser_packages():
+    """The folder with the browser tests' packages, made when it is not there."""
+    made = subprocess.run([os.path.join(SOURCE, "tests/browser/prepare")], stdout=subprocess.PIPE, text=True, check=False)
+    if made.returncode:
+        raise RigError("the browser tests' packages could not be had; what tests/browser/prepare said stands above")
+    return made.stdout.strip()
+
 def sweep():
     """Removes what instances left behind whose maker was killed outright."""
     if not os.path.isdir(SCRATCH):
@@ -103,7 +110,7 @@ def die_with_parent():
 class Asterisk:
     """One running instance; a context manager. `address` is where it listens, for whoever is in its network."""
 
-    def __init__(self, suite="bullseye", setup=None, network="own", wrapper=(), module=None, timeout=60):
+    def __init__(self, suite="bullseye", setup=None, network="own", phone=False, wrapper=(), module=None, timeout=60):
         self.suite = suite
         self.setup = setup or Setup()
         self.setup.technology = self.setup.technology or ("SIP" if suite == "bullseye" else "PJSIP")
@@ -111,6 +118,7 @@ class Asterisk:
         self.address = ADDRESS if self.own_network else "127.0.0.1"
         if not self.own_network and self.setup.address == "0.0.0.0":
             self.setup.address = "127.0.0.1"
+        self.phone = phone  # whether its HTTP server has the web phone at /static/phone/
         self.wrapper = list(wrapper)  # a command that runs Asterisk: valgrind, strace, perf
         self.module = module  # a .so to load in place of the one that tests/rig/build left
         self.timeout = timeout
@@ -155,9 +163,10 @@ class Asterisk:
             shutil.copy(self.module, os.path.join(place, configuration.MODULE + ".so"))
         elif self.setup.engine == "ours":
             lower = built_module(self.suite) + ":" + root
-        phone = os.path.join(SOURCE, "tests/browser/phone")
-        if os.path.isdir(phone):
-            shutil.copytree(phone, os.path.join(self.base, "upper/usr/share/asterisk/static-http/phone"))
+        if self.phone:
+            place = os.path.join(self.base, "upper/usr/share/asterisk/static-http/phone")
+            shutil.copytree(os.path.join(SOURCE, "tests/browser/phone"), place)
+            shutil.copy(os.path.join(browser_packages(), "jssip.js"), place)
         namespaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=SIGKILL", "--uts"]
         self.output = open(os.path.join(self.base, "output"), "wb")
         self.process = subprocess.Popen(
@@ -306,7 +315,8 @@ class Asterisk:
 
     def environment(self):
         """What a program that uses the instance needs to know."""
-        return {**os.environ, "RIG_ADDRESS": self.address, "RIG_PID": str(self.pid), "RIG_PASSWORD": configuration.PASSWORD}
+        more = {"RIG_BROWSER": browser_packages()} if self.phone else {}
+        return {**os.environ, "RIG_ADDRESS": self.address, "RIG_PID": str(self.pid), "RIG_PASSWORD": configuration.PASSWORD, **more}
 
 def end_on_signal():
     """A SIGTERM or SIGHUP ends the program the way an exception does, so that instances are stopped and removed."""
@@ -330,7 +340,7 @@ def main():
     end_on_signal()
     setup = Setup(engine=given.engine, autoload=given.autoload)
     try:
-        with Asterisk(given.suite, setup, network=given.network, module=given.module) as asterisk:
+        with Asterisk(given.suite, setup, network=given.network, phone=True, module=given.module) as asterisk:
             try:
                 if command:
                     return subprocess.run(asterisk.inside(command), env=asterisk.environment(), check=False).returncode
