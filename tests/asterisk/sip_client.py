@@ -27,7 +27,8 @@ class SipClient:
         self.transport = "WSS" if tls else "WS"
         self.socket = WebSocket(asterisk, tls=tls, protocols=("sip",))
         self.contact = f"<sip:{user}@{os.urandom(6).hex()}.invalid;transport=ws>"
-        self.call, self.tag, self.cseq = os.urandom(8).hex(), os.urandom(4).hex(), 0
+        self.registration, self.tag, self.cseq = os.urandom(8).hex(), os.urandom(4).hex(), 0
+        self.call = self.registration
         self.dialog = None
 
     def __enter__(self):
@@ -114,6 +115,7 @@ class SipClient:
     def register(self, expires=120):
         """Registers and returns the final response."""
         uri = f"sip:{self.host}"
+        self.call = self.registration
         return self.request("REGISTER", uri, f"<sip:{self.user}@{self.host}>", [f"Expires: {expires}"])
 
     def invite(self, target, sdp, timeout=15):

@@ -83,7 +83,7 @@ class Setup:
     load: list = dataclasses.field(default_factory=list)  # instead of the standard list, when not empty
     noload: list = dataclasses.field(default_factory=list)
     stock_engine: bool = False  # stock's RTP engine and SRTP provider loaded beside ours
-    users: dict = dataclasses.field(default_factory=lambda: {"1001": {}, "1002": {}})
+    users: dict = dataclasses.field(default_factory=lambda: {"1001": {}, "1002": {}, "1003": {"transport": "ws"}})
     general: dict = dataclasses.field(default_factory=dict)  # sip.conf [general] or pjsip.conf [global]
     http: dict = dataclasses.field(default_factory=dict)
     rtp: dict = dataclasses.field(default_factory=dict)
@@ -148,6 +148,7 @@ def pjsip(setup):
     for transport in ("udp", "ws", "wss"):
         text += section(f"transport-{transport}", {"type": "transport", "protocol": transport, "bind": setup.address})
     for user, overrides in setup.users.items():
+        overrides = {key: value for key, value in overrides.items() if key != "transport"}  # any transport serves
         text += section(user, {
             "type": "endpoint", "context": "rig", "aors": user, "auth": f"auth-{user}", "webrtc": "yes",
             "dtls_auto_generate_cert": "no", "dtls_cert_file": "/etc/asterisk/keys/dtls.pem", "dtls_setup": "actpass",
