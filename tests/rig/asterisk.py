@@ -135,8 +135,8 @@ class Asterisk:
     def __exit__(self, *_):
         self.stop()
 
-    def start(self, wait=True):
-        """Starts the daemon and waits until it says that it is fully booted."""
+    def start(self, prepare=None):
+        """Starts the daemon and waits until it is fully booted. `prepare` is given the configuration's folder before."""
         if os.geteuid() != 0:
             raise RigError("must be root, to make namespaces and a chroot: use sudo")
         root = root_of(self.suite)
@@ -149,6 +149,8 @@ class Asterisk:
         if self.setup.autoload:
             shutil.copytree(os.path.join(root, "etc/asterisk"), os.path.join(self.base, "etc"))
         configuration.write(self.setup, os.path.join(self.base, "etc"))
+        if prepare:
+            prepare(os.path.join(self.base, "etc"))
         with open(os.path.join(root, "etc/passwd"), encoding="utf-8") as file:
             entry = next(line for line in file if line.startswith("asterisk:")).split(":")
         self.uid, self.gid = int(entry[2]), int(entry[3])
@@ -174,8 +176,7 @@ class Asterisk:
              "own" if self.own_network else "host", *self.wrapper, "/usr/sbin/asterisk", "-U", "asterisk", "-G", "asterisk", "-f"],
             cwd="/", stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True,
             preexec_fn=die_with_parent, env={**os.environ, "LC_ALL": "C", "TERM": "dumb"})
-        if wait:
-            self.wait_booted()
+        self.wait_booted()
 
     def wait_booted(self):
         """Returns once the daemon answers and has loaded its modules."""
