@@ -69,11 +69,14 @@ async function drive() {
     await page.fill('#target', given.target);
     await page.click('#call');
   }
-  await page.waitForFunction(() => phone.ended || phone.measure?.times.media, null, { timeout: 20_000 })
+  // Who sends digits to a prompt that is silent hears nothing: connected is enough.
+  await page.waitForFunction((silent) => phone.ended || phone.measure?.times[silent ? 'dtls' : 'media'], Boolean(given.digits), { timeout: 20_000 })
     .catch(() => said.push('no media came within 20 s'));
   const ended = await page.evaluate(() => phone.ended);
   if (ended) return fail(`the call was not made: ${ended}`);
   for (const digit of given.digits) await page.click(`#keys button:has-text("${digit}")`);
+  if (given.digits) await page.waitForTimeout(Number(given.seconds) * 1000);
+  if (given.digits) return console.log(JSON.stringify({ times: await page.evaluate(() => phone.measure.times), said }));
   const measuring = page.evaluate((seconds) => phone.measure.conclude(seconds), Number(given.seconds));
   if (given.screenshot) {
     await page.waitForTimeout(Math.max(0, Number(given.seconds) * 1000 - 400));

@@ -24,7 +24,7 @@ class Measure {
       look();
     }
     if (track.kind === 'audio') {
-      // The track unmutes with its first packet; the poll sees packets whose sound is not played yet.
+      // The track unmutes with its first packet; the poll sees the packet before its sound.
       track.addEventListener('unmute', () => this.mark('media'));
       this.seek(receiver);
     }
@@ -37,8 +37,15 @@ class Measure {
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    // How much was sent before the first packet came back: what a call may lose before it is connected.
-    this.head ??= (await this.sample()).audio.sent;
+    // What was sent and did not come back within the first second was lost before the call was connected; at any moment
+    // a packet or two are under way, so the least difference counts.
+    this.head = Infinity;
+    for (let look = 0; look < 15; look += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      if (this.connection.connectionState === 'closed') return;
+      const { audio } = await this.sample();
+      this.head = Math.min(this.head, Math.max(0, audio.sent - audio.received));
+    }
   }
 
   // One reading of all counters.
@@ -107,7 +114,9 @@ class Measure {
       ...rest,
       times: this.times,
       seconds,
+      // Lost before the first packet came back, and after it.
       head: this.head ?? null,
+      later: Math.max(0, audio.sent - audio.received - (this.head ?? 0)),
       loudest: this.loudest,
       audio: { ...carried(audio), rtt: audio.rtt ?? before.audio.rtt, codec: audio.codec ?? before.audio.codec, energy: audio.energy },
       video: video.sent ? { ...carried(video), codec: video.codec ?? before.video.codec } : null,

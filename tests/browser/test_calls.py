@@ -1,0 +1,66 @@
+"""A real Chromium, unmodified, calls through the web phone: registers over wss, talks, and counts what comes back."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from asterisk import SOURCE, Asterisk
+from configuration import Setup
+
+ENGINE = os.environ.get("ENGINE", "ours")
+
+@pytest.fixture(scope="module", params=os.environ.get("RIG_SUITES", "bullseye sid").split())
+def exchange(request):
+    """An instance with the web phone on its HTTPS server."""
+    with Asterisk(request.param, Setup(engine=ENGINE), phone=True) as asterisk:
+        yield asterisk
+        assert asterisk.alive(), f"Asterisk died during the tests:\n{asterisk.said()}"
+
+def drive(asterisk, *arguments, timeout=90):
+    """What call.mjs measured; a call that was not made fails the test with its sentence."""
+    command = asterisk.inside(["node", os.path.join(SOURCE, "tests/browser/call.mjs"), *arguments])
+    done = subprocess.run(command, env=asterisk.environment(), capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.stdout, done.stderr
+    result = json.loads(done.stdout)
+    assert "error" not in result, f"{result['error']}\n{done.stderr}"
+    assert not result["said"], result["said"]
+    return result
+
+def comes_back(result):
+    """What every call to the echo must show: encrypted, heard, and hardly a packet lost (none later, with our engine)."""
+    audio = result["audio"]
+    assert result["dtls"] == "connected" and result["tls"] == "DTLS 1.2"
+    assert result["srtpCipher"] in ("SRTP_AES128_CM_HMAC_SHA1_80", "SRTP_AEAD_AES_128_GCM")
+    assert audio["energy"] > 0 and result["loudest"] > 0, "nothing was heard"
+    assert audio["sent"] > 45 * result["seconds"]
+    assert audio["received"] >= (0.99 if ENGINE == "ours" else 0.95) * audio["sent"], audio
+    if ENGINE == "ours":
+        assert result["later"] == 0, result
+
+@pytest.mark.parametrize("codec", ["opus", "PCMU"])
+def test_echo(exchange, codec):
+    result = drive(exchange, "--codec", codec, "--seconds", "10" if codec == "opus" else "5")
+    assert result["audio"]["codec"] == codec
+    comes_back(result)
+    assert result["audio"]["rtt"] is not None, "no RTCP report came"
+    assert result["ended"].startswith("Ended"), result["ended"]
+    exchange.wait_for(lambda: "0 active channels" in exchange.cli("core show channels"), 5, "the channel stays")
+
+def test_echo_with_video(exchange):
+    result = drive(exchange, "--video", "--seconds", "6")
+    comes_back(result)
+    video = result["video"]
+    assert video["codec"] == "VP8"
+    assert video["received"] >= 0.95 * video["sent"], video
+
+def test_digits_are_read(exchange):
+    since = len(exchange.log())
+    drive(exchange, "--target", "602", "--codec", "opus", "--digits", "4711", "--seconds", "4")
+    assert exchange.wait_log(r"rig read the digits 4711", since=since)
+
+def test_digits_are_sent_by_the_dialplan_and_the_call_ends(exchange):
+    since = len(exchange.log())
+    drive(exchange, "--target", "603", "--codec", "PCMU", "--seconds", "1")
+    assert not exchange.log()[since:].count("ERROR")
