@@ -238,7 +238,7 @@ class Asterisk:
     def cli(self, command, timeout=30):
         """What `asterisk -rx COMMAND` prints."""
         done = subprocess.run(
-            ["nsenter", "--target", str(self.pid), "--mount", "--root", "--wd=/", "/usr/sbin/asterisk", "-rx", command],
+            ["nsenter", "--target", str(self.pid), "--mount", "--root", "--wd", "/usr/sbin/asterisk", "-rx", command],
             cwd="/", capture_output=True, text=True, errors="replace", timeout=timeout, check=False, env={"LC_ALL": "C", "TERM": "dumb"})
         return done.stdout + done.stderr
 

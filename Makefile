@@ -1,0 +1,100 @@
+# res_rust_webrtc: build, install, show, test. `make help` lists what there is.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := all
+
+# The rig makes roots and namespaces: as root directly, else through sudo with the caller's environment.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)" "HOME=$(HOME)")
+PYTEST := $(AS_ROOT) /usr/bin/python3 -m pytest
+MODULE := target/release/libres_rust_webrtc.so
+export ENGINE ?= ours
+
+## all: build the module against /usr/include/asterisk (or ASTERISK_INCLUDE_DIR)
+.PHONY: all
+all:
+	cargo build --release --locked --lib
+
+## install [DESTDIR= MODDIR=]: put it where Asterisk looks for modules; never over a file that a package owns
+.PHONY: install
+install:
+	build/install $(MODULE) DESTDIR="$(DESTDIR)" MODDIR="$(MODDIR)"
+
+## uninstall [DESTDIR= MODDIR=]: remove it again; webrtc.conf stays
+.PHONY: uninstall
+uninstall:
+	build/install --remove DESTDIR="$(DESTDIR)" MODDIR="$(MODDIR)"
+
+## demo: a headless Chromium calls through a disposable Asterisk 16; prints what the call measured (ENGINE=stock to compare)
+.PHONY: demo
+demo: prerequisites $(if $(filter ours,$(ENGINE)),module-bullseye)
+	$(AS_ROOT) tests/rig/demo
+
+## demo-serve: the same Asterisk and web phone on loopback for your own browser, until interrupted
+.PHONY: demo-serve
+demo-serve: prerequisites $(if $(filter ours,$(ENGINE)),module-bullseye)
+	$(AS_ROOT) tests/rig/demo --serve
+
+## test: everything, from unit tests to a real Chromium on a real Asterisk
+.PHONY: test
+test: test-unit test-stub-host test-asterisk test-browser
+
+## test-unit: unit, simulation and layering tests; needs no Asterisk
+.PHONY: test-unit
+test-unit: prerequisites
+	cargo test --locked --no-default-features
+
+## test-stub-host: a C program that stands in for Asterisk opens the module under AddressSanitizer
+.PHONY: test-stub-host
+test-stub-host: prerequisites
+	$(AS_ROOT) env ASTERISK_INCLUDE_DIR="$$($(AS_ROOT) tests/rig/headers)" tests/stub_host/run
+
+## test-asterisk: the module in Debian's Asterisk 16 and 22 (RIG_SUITES=bullseye for 16 alone, ENGINE=stock for stock's modules)
+.PHONY: test-asterisk
+test-asterisk: prerequisites modules
+	$(PYTEST) tests/asterisk
+
+## test-browser: Chromium through the web phone on Asterisk 16 and 22
+.PHONY: test-browser
+test-browser: prerequisites modules
+	$(PYTEST) tests/browser
+
+## check: format, lints, documentation, licences, layering, generated header
+.PHONY: check
+check: prerequisites
+	cargo fmt --check
+	export ASTERISK_INCLUDE_DIR="$$($(AS_ROOT) tests/rig/headers)" && \
+	cargo clippy --locked --all-targets -- -D warnings && \
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings && \
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	"$$(tests/rig/tool cargo-deny)" --offline check licenses bans sources
+	cargo test --locked --no-default-features --test layering
+	tests/rig/header --check
+
+## header: write include/res_rust_webrtc.h anew
+.PHONY: header
+header:
+	tests/rig/header
+
+## prerequisites: install with apt what building and testing need
+.PHONY: prerequisites
+prerequisites:
+	@tests/rig/prerequisites
+
+## modules: build the module inside the Debian roots of the tests
+.PHONY: modules
+modules: $(if $(filter ours,$(ENGINE)),$(addprefix module-,$(or $(RIG_SUITES),bullseye sid)))
+
+module-%:
+	$(AS_ROOT) tests/rig/build $*
+
+## clean: remove what was built here (the roots in the cache stay: tests/rig/root SUITE --remove)
+.PHONY: clean
+clean:
+	$(AS_ROOT) rm -rf target
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## //p' Makefile | awk -F': ' '{ printf "  make %-38s %s\n", $$1, $$2 }'
