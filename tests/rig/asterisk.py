@@ -39,7 +39,8 @@ CLONE_NEWNET = 0x40000000
 class RigError(Exception):
     """The rig itself could not do what a test needs; its text is a sentence for a person."""
 
-# Runs as the first process of the namespaces: mounts, network, then becomes Asterisk.
+# Runs as the first process of the namespaces: mounts, network, then Asterisk as its child. It does not become Asterisk:
+# the kernel forgets the order to die with the parent when a process changes its user, as `asterisk -U` does.
 START = r"""
 set -eu
 base=$1 lower=$2 network=$3
@@ -64,7 +65,9 @@ fi
 printf '127.0.0.1 localhost\n%s rig\n' "$address" >"$base/root/etc/hosts"
 cd /
 shift 3
-exec chroot "$base/root" "$@"
+status=0
+chroot "$base/root" "$@" || status=$?
+exit $status
 """
 
 def root_of(suite):
@@ -194,12 +197,14 @@ class Asterisk:
         raise RigError(f"Asterisk was not ready within {self.timeout} s:\n{self.said()}")
 
     def find_pid(self):
-        """Asterisk's own process id as this process sees it: the child of unshare, once it has become Asterisk."""
+        """Asterisk's own process id as this process sees it: the grandchild of unshare, once it is in its root."""
+        def child(parent):
+            with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
+                return int(file.read().split()[0])
         try:
-            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
-                children = file.read().split()
-            return int(children[0]) if children and os.readlink(f"/proc/{children[0]}/root") != "/" else None
-        except OSError:
+            found = child(child(self.process.pid))
+            return found if os.readlink(f"/proc/{found}/root") != "/" else None
+        except (OSError, IndexError):
             return None
 
     def said(self):
