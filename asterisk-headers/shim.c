@@ -3,6 +3,7 @@
 #include "asterisk/astobj2.h"
 #include "asterisk/cli.h"
 #include "asterisk/config.h"
+#include "asterisk/format.h"
 #include "asterisk/format_cap.h"
 #include "asterisk/frame.h"
 #include "asterisk/logger.h"
