@@ -48,7 +48,7 @@ test-unit: prerequisites
 ## test-stub-host: a C program that stands in for Asterisk opens the module under AddressSanitizer
 .PHONY: test-stub-host
 test-stub-host: prerequisites
-	$(AS_ROOT) env ASTERISK_INCLUDE_DIR="$$($(AS_ROOT) tests/rig/headers)" tests/stub_host/run
+	ASTERISK_INCLUDE_DIR="$$($(AS_ROOT) tests/rig/headers)" cargo test --locked --test stub_host --test layout
 
 ## test-asterisk: the module in Debian's Asterisk 16 and 22 (RIG_SUITES=bullseye for 16 alone, ENGINE=stock for stock's modules)
 .PHONY: test-asterisk

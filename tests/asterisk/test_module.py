@@ -138,14 +138,15 @@ def test_a_module_built_with_other_options_is_refused(start, suite, tmp_path):
     module = patched(suite, tmp_path, options.encode(), b"0" * len(options))
     assert re.search(r"not compiled with the same compile-time options|compile-time options", refuses(start, suite, module))
 
-def test_a_module_built_for_another_asterisk_is_refused(start, suite, tmp_path):
+def test_a_module_built_for_another_asterisk_is_refused(start, suite):
     # The sum of the build options is the same from 13 to 22: the module itself compares the versions.
-    with open(os.path.join(root_of(suite), "usr/include/asterisk/ast_version.h"), encoding="ascii") as file:
-        assert "ast_get_version" in file.read()
     other = "sid" if suite == "bullseye" else "bullseye"
     said = refuses(start, suite, module_file(other))
     assert re.search(rf"{MODULE}.*(built for|libssl|GLIBC)", said), said
 
 def test_a_module_that_misses_a_symbol_is_refused(start, suite, tmp_path):
-    module = patched(suite, tmp_path, b"\0ast_http_uri_link\0", b"\0ast_http_uri_lunk\0")
-    assert "ast_http_uri_lunk" in refuses(start, suite, module)
+    listed = subprocess.run(["nm", "-D", "--undefined-only", module_file(suite)], capture_output=True, text=True, check=True).stdout
+    needed = max((line.split()[-1] for line in listed.splitlines() if line.split()[-1].startswith("ast_")), key=len)
+    absent = needed[:-1] + "0"
+    module = patched(suite, tmp_path, f"\0{needed}\0".encode(), f"\0{absent}\0".encode())
+    assert absent in refuses(start, suite, module)
