@@ -1,9 +1,20 @@
 //! Load, unload, reload: what is registered, and in which order.
 #![forbid(unsafe_code)]
 
-use crate::glue;
+use crate::MODULE_INFO;
+use crate::glue::{cli, config, engine, srtp};
 use crate::host::entry::{Load, Module};
-use crate::host::{boundary, log};
+use crate::host::rtp_engine::Engine;
+use crate::host::srtp::Provider;
+use crate::host::{boundary, log, module_ref};
+
+/// The engine by its own name, chosen per peer (`rtp_engine=webrtc`).
+static WEBRTC: Engine<engine::Engine> = Engine::new(c"webrtc");
+
+/// The engine by the name that chan_sip and chan_pjsip ask for by default.
+static ASTERISK: Engine<engine::Engine> = Engine::new(c"asterisk");
+
+static SRTP: Provider<srtp::Session> = Provider::new();
 
 /// The module as Asterisk's loader knows it.
 pub struct WebRtc;
@@ -12,19 +23,49 @@ impl Module for WebRtc {
     fn load() -> Load {
         boundary::install_panic_hook();
         log::install();
-        glue::config::load();
-        glue::cli::register();
+        config::load();
+        if let Err(sentence) = begin() {
+            log::error(&format!("{sentence}; res_rust_webrtc is not loaded"));
+            end();
+            return Load::Decline;
+        }
         Load::Success
     }
 
     fn unload() -> Result<(), ()> {
-        glue::cli::unregister();
-        glue::config::clear();
-        boundary::restore_panic_hook();
+        end();
         Ok(())
     }
 
     fn reload() {
-        glue::config::load();
+        config::load();
     }
+}
+
+fn begin() -> Result<(), String> {
+    engine::start()?;
+    if !WEBRTC.register(&MODULE_INFO) {
+        return Err("Asterisk refuses an RTP engine called 'webrtc'".into());
+    }
+    if module_ref::is_loaded(c"res_rtp_asterisk.so") {
+        log::notice("res_rtp_asterisk is loaded and stays the default RTP engine; choose ours by rtp_engine=webrtc");
+    } else {
+        // Refused if somebody else took the name; then theirs is the default.
+        ASTERISK.register(&MODULE_INFO);
+    }
+    // Refused if there is one: one is enough for chan_sip.
+    SRTP.register(&MODULE_INFO);
+    cli::register();
+    Ok(())
+}
+
+/// Undoes [`begin`], whatever of it was done. Asterisk unloads a module only when nothing uses it.
+fn end() {
+    cli::unregister();
+    SRTP.unregister();
+    ASTERISK.unregister();
+    WEBRTC.unregister();
+    engine::stop();
+    config::clear();
+    boundary::restore_panic_hook();
 }

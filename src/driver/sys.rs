@@ -144,6 +144,63 @@ impl AsRawFd for EventFd {
     }
 }
 
+/// A thread of ours.
+///
+/// Not `std::thread`: spawning through it leaves a thread-local destructor behind on the *spawning*
+/// thread, which is Asterisk's, and the linker would then keep the module mapped after `dlclose`.
+#[derive(Debug)]
+pub struct Thread(libc::pthread_t);
+
+impl Thread {
+    /// Runs `body` on a new thread called `name` (15 characters are kept).
+    pub fn spawn(name: &str, stack: usize, body: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        type Body = Box<dyn FnOnce() + Send>;
+
+        extern "C" fn run(argument: *mut libc::c_void) -> *mut libc::c_void {
+            // SAFETY: `spawn` passes the box it leaked, and this thread is the only one to have it.
+            let body = unsafe { Box::from_raw(argument.cast::<Body>()) };
+            // A panic ends this thread only; `join` still returns. The panic hook has logged it.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            std::ptr::null_mut()
+        }
+
+        let argument = Box::into_raw(Box::new(Box::new(body) as Body));
+        let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+        let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
+        // SAFETY: initialises `attributes`.
+        unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) };
+        // SAFETY: `attributes` is initialised. A size the system refuses leaves the default.
+        unsafe { libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), stack) };
+        // SAFETY: `run` takes over the box when the call succeeds.
+        let error = unsafe { libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), run, argument.cast()) };
+        // SAFETY: initialised above and not used again.
+        unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
+        if error != 0 {
+            // SAFETY: no thread was made, so the box is still ours.
+            drop(unsafe { Box::from_raw(argument) });
+            return Err(io::Error::from_raw_os_error(error));
+        }
+        // SAFETY: pthread_create succeeded and wrote it.
+        let thread = unsafe { thread.assume_init() };
+        let name: Vec<u8> = name.bytes().filter(|&b| b != 0).take(15).chain([0]).collect();
+        // SAFETY: a NUL-terminated name of at most 16 bytes, and a thread that is not yet joined.
+        unsafe { libc::pthread_setname_np(thread, name.as_ptr().cast()) };
+        Ok(Self(thread))
+    }
+
+    /// Waits for the thread to end.
+    pub fn join(self) {
+        // SAFETY: joined once, as `self` is consumed.
+        unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) };
+    }
+
+    /// Whether the caller runs on this thread.
+    pub fn is_current(&self) -> bool {
+        // SAFETY: compares two thread ids.
+        unsafe { libc::pthread_equal(self.0, libc::pthread_self()) != 0 }
+    }
+}
+
 /// A connected pair of stream sockets, both non-blocking.
 pub fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;

@@ -20,6 +20,16 @@ pub unsafe fn bytes<'a>(data: *const u8, len: isize) -> &'a [u8] {
     }
 }
 
+/// As [`bytes`], to be written; `None` where there is nothing to write to.
+///
+/// # Safety
+/// `data` is null, or `len` initialised bytes there stay alive and nobody else's for `'a`.
+pub unsafe fn bytes_mut<'a>(data: *mut u8, len: isize) -> Option<&'a mut [u8]> {
+    let len = usize::try_from(len).ok().filter(|len| *len > 0 && !data.is_null())?;
+    // SAFETY: not null, and the rest is the caller's word.
+    Some(unsafe { std::slice::from_raw_parts_mut(data, len) })
+}
+
 /// A string of C's, replacing what is not UTF-8; `None` when null or empty.
 ///
 /// # Safety

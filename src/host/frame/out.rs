@@ -40,9 +40,7 @@ impl<'a> OutFrame<'a> {
         let frame = unsafe { &*raw };
         let kind = match frame.frametype {
             sys::ast_frame_type_AST_FRAME_VOICE => OutKind::Voice,
-            sys::ast_frame_type_AST_FRAME_VIDEO => {
-                OutKind::Video { frame_ending: frame.subclass.frame_ending != 0 }
-            }
+            sys::ast_frame_type_AST_FRAME_VIDEO => OutKind::Video { frame_ending: frame.subclass.frame_ending != 0 },
             sys::ast_frame_type_AST_FRAME_TEXT => OutKind::Text,
             sys::ast_frame_type_AST_FRAME_CONTROL
                 if frame.subclass.integer == sys::ast_control_frame_type_AST_CONTROL_VIDUPDATE as i32 =>

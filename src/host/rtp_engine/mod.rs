@@ -8,6 +8,7 @@ mod ice;
 mod instance;
 mod report;
 mod slot;
+mod stats;
 mod table;
 mod traits;
 mod types;
@@ -18,6 +19,4 @@ pub use instance::Instance;
 pub use report::{Publisher, Report, ReportBlock, ReportDirection, SenderInfo};
 pub use table::Engine;
 pub use traits::{RtpEngine, RtpEngineDtls, RtpEngineIce};
-pub use types::{
-    DtmfMode, Extension, Hangup, Payload, Property, PropertyName, RtcpMode, Spread, Stats, TurnServer,
-};
+pub use types::{DtmfMode, Extension, Hangup, Payload, Property, PropertyName, RtcpMode, Spread, Stats, TurnServer};

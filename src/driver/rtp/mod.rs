@@ -1,0 +1,72 @@
+//! RTP legs: sockets and timers of media sessions, served by a few worker threads.
+//!
+//! A worker reads the sockets of many legs, decrypts, and leaves media in the leg's [`Inbox`], whose
+//! descriptor Asterisk's channel thread polls. What the channel writes leaves from the channel's own
+//! thread. So ICE consent, DTLS retransmission and RTCP go on while a channel thread sits in an
+//! application that does not read.
+//!
+//! Locks: `Timers` and the leg table of a worker are leaves. A leg's session is locked while the
+//! core is fed and its datagrams are sent (the sockets never block); its events are acted on after
+//! that, so an [`Observer`] may call Asterisk.
+
+mod inbox;
+mod leg;
+mod ports;
+mod timers;
+mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+pub use inbox::{Inbox, Incoming, Media};
+pub use leg::{Leg, Observer};
+pub use ports::PortRange;
+use worker::Worker;
+
+use crate::rtc::Session;
+
+/// The worker threads. Dropping it ends and joins them.
+pub struct Driver {
+    workers: Vec<Arc<Worker>>,
+    next: AtomicUsize,
+    ids: AtomicU64,
+}
+
+impl Driver {
+    /// Starts `threads` workers (at least one).
+    pub fn start(threads: usize) -> io::Result<Self> {
+        let mut driver = Self { workers: Vec::new(), next: AtomicUsize::new(0), ids: AtomicU64::new(1) };
+        for n in 0..threads.max(1) {
+            driver.workers.push(Worker::start(n)?);
+        }
+        Ok(driver)
+    }
+
+    /// Gives a session and its socket to the worker that is next in turn.
+    pub fn open(
+        &self,
+        session: Session,
+        socket: std::net::UdpSocket,
+        observer: Arc<dyn Observer>,
+    ) -> io::Result<Arc<Leg>> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.workers.len();
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        // `start` made at least one, and `turn` is below their number.
+        let worker = Arc::clone(&self.workers[turn]);
+        Leg::open(id, worker, session, socket, observer)
+    }
+
+    /// Legs that are open.
+    pub fn legs(&self) -> Vec<Arc<Leg>> {
+        self.workers.iter().flat_map(|worker| worker.legs()).collect()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            worker.stop();
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The RTP engine `webrtc`: what `rtp_engine.h` asks for, answered with a [`Leg`].
+//!
+//! One [`Engine`] per RTP instance, that is per `m=` line. Its own state is small and locked for
+//! moments only; the session is behind the leg's lock. Asterisk is called (through [`Instance`])
+//! with neither held.
+
+mod clock;
+mod contexts;
+mod dtls;
+mod ice;
+mod peers;
+mod read;
+mod runtime;
+mod watch;
+mod write;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub use runtime::{start, stop};
+
+use crate::driver::clock as driver_clock;
+use crate::driver::rtp::{Leg, PortRange};
+use crate::host::boundary::Poison;
+use crate::host::format::Format;
+use crate::host::frame::{FrameList, OutFrame};
+use crate::host::log;
+use crate::host::openssl::rand;
+use crate::host::rtp_engine::{
+    DtmfMode, Extension, Hangup, Instance, Payload, Property, RtcpMode, RtpEngine, Spread, Stats,
+};
+use crate::rtc::ice::Component;
+use crate::rtc::session::{self, Config, PayloadKind, PayloadType, Session};
+use crate::rtc::stats;
+use crate::settings::Strict;
+use crate::sync::lock;
+use clock::TxClock;
+use contexts::LocalDtls;
+use read::RxClock;
+use runtime::Runtime;
+use watch::Watch;
+
+/// An RTP instance.
+pub struct Engine {
+    leg: Arc<Leg>,
+    runtime: Arc<Runtime>,
+    /// False from `stop` (hold, or the end) to the next `activate` or address: nothing is sent that
+    /// the channel writes, while ICE, DTLS and RTCP go on.
+    sending: AtomicBool,
+    dtmf_mode: AtomicU8,
+    state: Mutex<State>,
+}
+
+/// What signalling and media leave for each other.
+struct State {
+    /// Meanings of payload types that arrive, for the session.
+    payloads: Vec<PayloadType>,
+    tx: TxClock,
+    rx: RxClock,
+    /// What `set_configuration` gave.
+    dtls: Option<LocalDtls>,
+    remote_ufrag: bool,
+    /// 1 with rtcp-mux, else 2: what candidates are written for.
+    components: u32,
+}
+
+impl Engine {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Asks Asterisk what every payload type means and tells the session.
+    fn learn_payloads(&self, instance: &Instance<'_>) {
+        let known: Vec<PayloadType> =
+            (0..=127).filter_map(|pt| instance.payload(pt).and_then(|meaning| payload_type(pt, &meaning))).collect();
+        self.state().payloads.clone_from(&known);
+        self.leg.with(|session, _| session.set_payload_types(&known));
+    }
+
+    fn use_rtcp(&self, mode: RtcpMode) {
+        match mode {
+            RtcpMode::Disabled => {
+                self.leg.close_rtcp();
+                self.leg.with(|session, now| session.set_rtcp_mode(now, session::RtcpMode::Off));
+            }
+            RtcpMode::Mux => {
+                self.state().components = 1;
+                self.leg.close_rtcp();
+                self.leg.with(|session, now| session.set_rtcp_mode(now, session::RtcpMode::Mux));
+            }
+            RtcpMode::Standard => match self.leg.open_rtcp() {
+                Ok(address) => {
+                    self.state().components = 2;
+                    self.leg.with(|session, now| {
+                        session.set_local_address(Component::Rtcp, address);
+                        session.set_rtcp_mode(now, session::RtcpMode::Separate);
+                    });
+                    self.offer_host_candidates(Component::Rtcp, address);
+                }
+                Err(error) => log::warning(&format!(
+                    "no port for RTCP above RTP port {}: {error}; the call goes on without RTCP",
+                    self.leg.local_address().port()
+                )),
+            },
+        }
+    }
+}
+
+fn payload_type(pt: u8, meaning: &Payload) -> Option<PayloadType> {
+    let (kind, clock_rate) = match meaning {
+        Payload::Format(format) => (PayloadKind::Media, format.rtp_clock_rate()),
+        Payload::TelephoneEvent => (PayloadKind::TelephoneEvent, 8000),
+        Payload::ComfortNoise => (PayloadKind::ComfortNoise, 8000),
+        Payload::CiscoDtmf | Payload::Other(_) => return None,
+    };
+    Some(PayloadType { pt, clock_rate, kind })
+}
+
+impl Poison for Engine {
+    fn poison(&self) {
+        self.leg.close();
+    }
+}
+
+impl RtpEngine for Engine {
+    fn new(instance: &Instance<'_>, address: Option<SocketAddr>) -> Option<Arc<Self>> {
+        let runtime = runtime::current()?;
+        let settings = &runtime.settings().rtp;
+        let ip = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+        let range = PortRange { start: settings.port_start, end: settings.port_end };
+        let random = rand::bytes::<4>().map_or(0, u32::from_ne_bytes);
+        let opened = range.bind(ip, random).and_then(|socket| {
+            let local = socket.local_addr()?;
+            let config = Config {
+                rtcp_interval: settings.rtcp_interval,
+                strict_rtp: settings.strict != Strict::No,
+                probation: u8::try_from(settings.probation).unwrap_or(u8::MAX),
+                dtmf_timeout: Duration::from_micros(u64::from(settings.dtmf_timeout) * 125),
+                // `read` drops what has no meaning; here it would be too early, for payload types
+                // are made known one by one.
+                check_payload_types: false,
+                unix_time: runtime::unix_time(),
+                ..Config::new(local)
+            };
+            let session = Session::new(driver_clock::now(), config).map_err(std::io::Error::other)?;
+            runtime.driver.open(session, socket, Arc::new(Watch::new(instance)))
+        });
+        let leg = match opened {
+            Ok(leg) => leg,
+            Err(error) => {
+                log::error(&format!("no RTP session: {error}"));
+                return None;
+            }
+        };
+        instance.set_local_address(leg.local_address());
+        let engine = Arc::new(Self {
+            leg,
+            sending: AtomicBool::new(true),
+            dtmf_mode: AtomicU8::new(0),
+            state: Mutex::new(State {
+                payloads: Vec::new(),
+                tx: TxClock::default(),
+                rx: RxClock::default(),
+                dtls: None,
+                remote_ufrag: false,
+                components: 1,
+            }),
+            runtime,
+        });
+        if engine.runtime.settings().rtp.ice_support {
+            engine.enable_ice();
+        }
+        Some(engine)
+    }
+
+    fn destroy(&self, _: &Instance<'_>) {
+        self.leg.close();
+    }
+
+    fn close(&self) {
+        self.leg.close();
+    }
+
+    fn write(&self, instance: &Instance<'_>, frame: &OutFrame<'_>) -> bool {
+        self.write_frame(instance, frame)
+    }
+
+    fn read(&self, instance: &Instance<'_>, rtcp: bool, out: &mut FrameList) -> Result<(), Hangup> {
+        if rtcp { Ok(()) } else { self.read_frame(instance, out) }
+    }
+
+    fn fd(&self, _: &Instance<'_>, rtcp: bool) -> Option<RawFd> {
+        // RTCP is the worker's business; what of it concerns the channel comes by the inbox.
+        (!rtcp).then(|| self.leg.fd())
+    }
+
+    fn stop(&self, _: &Instance<'_>) {
+        self.sending.store(false, Ordering::Relaxed);
+        self.leg.with(|session, _| session.source_changed());
+    }
+
+    fn activate(&self, instance: &Instance<'_>) -> bool {
+        self.learn_payloads(instance);
+        self.sending.store(true, Ordering::Relaxed);
+        true
+    }
+
+    fn dtmf_begin(&self, instance: &Instance<'_>, digit: char) -> bool {
+        let rate = self.state().tx.rate();
+        let Some(pt) = instance.telephone_event_type(rate) else { return false };
+        self.leg.with(|session, now| session.dtmf_begin(now, pt, rate, digit)).is_ok()
+    }
+
+    fn dtmf_end(&self, _: &Instance<'_>, _: char) -> bool {
+        self.leg.with(|session, now| session.dtmf_end(now, None));
+        true
+    }
+
+    fn dtmf_end_with_duration(&self, _: &Instance<'_>, _: char, duration: Duration) -> bool {
+        self.leg.with(|session, now| session.dtmf_end(now, Some(duration)));
+        true
+    }
+
+    fn dtmf_mode_set(&self, _: &Instance<'_>, mode: DtmfMode) -> bool {
+        let number = match mode {
+            DtmfMode::None => 0,
+            DtmfMode::Rfc4733 => 1,
+            DtmfMode::Inband => 2,
+        };
+        self.dtmf_mode.store(number, Ordering::Relaxed);
+        true
+    }
+
+    fn dtmf_mode_get(&self, _: &Instance<'_>) -> DtmfMode {
+        match self.dtmf_mode.load(Ordering::Relaxed) {
+            1 => DtmfMode::Rfc4733,
+            2 => DtmfMode::Inband,
+            _ => DtmfMode::None,
+        }
+    }
+
+    fn update_source(&self, _: &Instance<'_>) {
+        self.leg.with(|session, _| session.source_changed());
+    }
+
+    fn change_source(&self, _: &Instance<'_>) {
+        // The SSRC stays: browsers take a new one without a new offer for another stream
+        // (Asterisk issue 1535), and the sequence must go on for the ROC's sake.
+        self.leg.with(|session, _| session.source_changed());
+    }
+
+    fn prop_set(&self, _: &Instance<'_>, property: Property) {
+        match property {
+            Property::Rtcp(mode) => self.use_rtcp(mode),
+            Property::Nat(on) => self.leg.with(|session, _| session.set_symmetric_rtp(on)),
+            _ => {}
+        }
+    }
+
+    fn payload_set(&self, _: &Instance<'_>, payload_type_number: u8, meaning: Option<Payload>) {
+        let payloads = {
+            let mut state = self.state();
+            state.payloads.retain(|known| known.pt != payload_type_number);
+            state.payloads.extend(meaning.and_then(|meaning| payload_type(payload_type_number, &meaning)));
+            state.payloads.clone()
+        };
+        self.leg.with(|session, _| session.set_payload_types(&payloads));
+    }
+
+    fn remote_address_set(&self, _: &Instance<'_>, address: Option<SocketAddr>) {
+        self.sending.store(address.is_some(), Ordering::Relaxed);
+        let Some(address) = address else { return };
+        self.leg.with(|session, now| {
+            session.set_remote_address(now, Component::Rtp, Some(address));
+            let rtcp = address.port().checked_add(1).map(|port| SocketAddr::new(address.ip(), port));
+            session.set_remote_address(now, Component::Rtcp, rtcp);
+        });
+    }
+
+    fn get_stats(&self, _: &Instance<'_>) -> Option<Stats> {
+        Some(asterisk_stats(&self.leg.look(Session::stats), self.state().tx.rate()))
+    }
+
+    fn qos(&self, _: &Instance<'_>, tos: i32, cos: i32, description: &str) -> bool {
+        match self.leg.set_qos(tos, cos) {
+            Ok(()) => true,
+            Err(error) => {
+                log::warning(&format!("cannot set TOS {tos} and CoS {cos} for {description}: {error}"));
+                false
+            }
+        }
+    }
+
+    fn send_cng(&self, instance: &Instance<'_>, level: i32) -> bool {
+        self.send_comfort_noise(instance, level)
+    }
+
+    fn local_bridge(&self, _: &Instance<'_>, _: Option<Arc<Self>>) -> bool {
+        // The frames of a bridged pair go through the core, which needs no help for that.
+        false
+    }
+
+    fn set_read_format(&self, _: &Instance<'_>, _: &Format) -> bool {
+        true
+    }
+
+    fn set_write_format(&self, _: &Instance<'_>, _: &Format) -> bool {
+        true
+    }
+
+    fn ssrc_get(&self, _: &Instance<'_>) -> u32 {
+        self.leg.look(Session::ssrc)
+    }
+
+    fn cname_get(&self, _: &Instance<'_>) -> String {
+        self.leg.look(|session| session.cname().to_owned())
+    }
+
+    fn bundle(&self, _: &Instance<'_>, parent: Option<Arc<Self>>) -> bool {
+        // Each stream has a transport of its own here; `false` makes the channel driver offer that.
+        parent.is_none()
+    }
+
+    fn set_remote_ssrc(&self, _: &Instance<'_>, _: u32) {
+        // A transport carries one stream, so whatever SSRC comes is that stream's.
+    }
+
+    fn set_stream_num(&self, _: &Instance<'_>, _: i32) {
+        // The host numbers the frames.
+    }
+
+    fn extension_enable(&self, _: &Instance<'_>, _: Extension) -> bool {
+        false
+    }
+}
+
+/// Asterisk's view of a session's figures. `rate` is the clock of what is sent, which the peer's
+/// jitter is counted in.
+fn asterisk_stats(stats: &stats::Stats, rate: u32) -> Stats {
+    let spread = |series: &stats::Series, unit: f64| Spread {
+        min: series.min() * unit,
+        max: series.max() * unit,
+        mean: series.mean() * unit,
+        deviation: series.deviation() * unit,
+    };
+    let tick = 1.0 / f64::from(rate.max(1));
+    Stats {
+        local_ssrc: stats.local_ssrc,
+        remote_ssrc: stats.remote_ssrc,
+        tx_count: stats.tx_packets as u32,
+        rx_count: stats.rx_packets as u32,
+        tx_octets: stats.tx_octets as u32,
+        rx_octets: stats.rx_octets as u32,
+        tx_lost: u32::try_from(stats.remote_lost).unwrap_or(0),
+        rx_lost: u32::try_from(stats.local_lost).unwrap_or(0),
+        tx_jitter: stats.remote_jitter.last() * tick,
+        rx_jitter: stats.local_jitter.last(),
+        remote_loss: spread(&stats.remote_loss, 1.0),
+        local_loss: spread(&stats.local_loss, 1.0),
+        remote_jitter: spread(&stats.remote_jitter, tick),
+        local_jitter: spread(&stats.local_jitter, 1.0),
+        round_trip: stats.rtt.last(),
+        round_trips: spread(&stats.rtt, 1.0),
+        ..Stats::default()
+    }
+}
