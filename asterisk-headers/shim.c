@@ -23,6 +23,8 @@ void rw_log(int level, const char *file, int line, const char *function, const c
 	ast_log(level, file, line, function, "%s", message);
 }
 
+/* ast_verb() logs the place it stands at; this file would tell an administrator nothing. */
+#line 1 "res_rust_webrtc"
 void rw_verbose(int level, const char *message)
 {
 	ast_verb(level, "%s\n", message);

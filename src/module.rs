@@ -32,9 +32,9 @@ impl Module for WebRtc {
         Load::Success
     }
 
-    fn unload() -> Result<(), ()> {
+    fn unload() -> bool {
         end();
-        Ok(())
+        true
     }
 
     fn reload() {

@@ -19,8 +19,8 @@ pub enum Load {
 /// What a module of Asterisk's does.
 pub trait Module {
     fn load() -> Load;
-    /// `Err` while something of the module's is in use.
-    fn unload() -> Result<(), ()>;
+    /// `false` while something of the module's is in use.
+    fn unload() -> bool;
     fn reload();
 }
 
@@ -95,7 +95,7 @@ unsafe extern "C" fn load<M: Module>() -> c_int {
 }
 
 unsafe extern "C" fn unload<M: Module>() -> c_int {
-    boundary::guard("unload", || if M::unload().is_ok() { 0 } else { -1 })
+    boundary::guard("unload", || if M::unload() { 0 } else { -1 })
 }
 
 unsafe extern "C" fn reload<M: Module>() -> c_int {

@@ -49,7 +49,7 @@ pub struct Engine {
     runtime: Arc<Runtime>,
     /// False from `stop` (hold, or the end) to the next `activate` or address: nothing is sent that
     /// the channel writes, while ICE, DTLS and RTCP go on.
-    sending: AtomicBool,
+    sending: Arc<AtomicBool>,
     dtmf_mode: AtomicU8,
     state: Mutex<State>,
 }
@@ -132,6 +132,7 @@ impl RtpEngine for Engine {
         let ip = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
         let range = PortRange { start: settings.port_start, end: settings.port_end };
         let random = rand::bytes::<4>().map_or(0, u32::from_ne_bytes);
+        let sending = Arc::new(AtomicBool::new(true));
         let opened = range.bind(ip, random).and_then(|socket| {
             let local = socket.local_addr()?;
             let config = Config {
@@ -146,7 +147,7 @@ impl RtpEngine for Engine {
                 ..Config::new(local)
             };
             let session = Session::new(driver_clock::now(), config).map_err(std::io::Error::other)?;
-            runtime.driver.open(session, socket, Arc::new(Watch::new(instance)))
+            runtime.driver.open(session, socket, Arc::new(Watch::new(instance, Arc::clone(&sending))))
         });
         let leg = match opened {
             Ok(leg) => leg,
@@ -158,7 +159,7 @@ impl RtpEngine for Engine {
         instance.set_local_address(leg.local_address());
         let engine = Arc::new(Self {
             leg,
-            sending: AtomicBool::new(true),
+            sending,
             dtmf_mode: AtomicU8::new(0),
             state: Mutex::new(State {
                 payloads: Vec::new(),

@@ -41,8 +41,7 @@ fn sections(config: &DtlsConfig) -> Vec<String> {
             let matches = options.iter().zip(wanted).all(|(option, wanted)| {
                 let last = variables
                     .iter()
-                    .filter(|v| v.category == name && v.name.eq_ignore_ascii_case(option))
-                    .next_back()
+                    .rfind(|v| v.category == name && v.name.eq_ignore_ascii_case(option))
                     .map(|v| v.value.as_str());
                 // Unset may be inherited from [general]; set must be the same.
                 last.is_none() || last == wanted.as_deref()

@@ -1,5 +1,8 @@
 //! What happens to a leg, told to the administrator and to Asterisk's listeners.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::driver::rtp::{Incoming, Leg, Observer};
 use crate::host::log::{self, Level};
 use crate::host::rtp_engine::{Instance, Publisher, Report, ReportBlock, ReportDirection, SenderInfo};
@@ -10,11 +13,14 @@ use crate::rtc::session::{self, Event, RtpPacket};
 pub struct Watch {
     publisher: Publisher,
     number: usize,
+    /// False while the channel driver has stopped the instance: on hold, or after the call, when
+    /// chan_sip keeps it for half a minute. A peer that goes away then is no news.
+    active: Arc<AtomicBool>,
 }
 
 impl Watch {
-    pub fn new(instance: &Instance<'_>) -> Self {
-        Self { publisher: instance.publisher(), number: instance.id() }
+    pub fn new(instance: &Instance<'_>, active: Arc<AtomicBool>) -> Self {
+        Self { publisher: instance.publisher(), number: instance.id(), active }
     }
 
     fn name(&self, leg: &Leg) -> String {
@@ -76,6 +82,10 @@ impl Observer for Watch {
                     &format!("{}: ICE connected, component {}, {local} to {remote}", self.name(leg), component.id()),
                 );
                 leg.inbox().put(Incoming::Learned { rtcp: *component == Component::Rtcp, remote: *remote });
+            }
+            Event::IceFailed(why) if !self.active.load(Ordering::Relaxed) => {
+                log::write(Level::Debug(1), &format!("{}: {} after the call", self.name(leg), why.as_str()));
+                leg.inbox().put(Incoming::Ended);
             }
             Event::IceFailed(why) => {
                 log::warning(&format!(

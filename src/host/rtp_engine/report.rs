@@ -1,6 +1,6 @@
 //! RTCP reports for Asterisk's message bus (12 and later).
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
@@ -76,6 +76,19 @@ pub struct Publisher(Arc<Shared>);
 impl Publisher {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         Self(Arc::clone(shared))
+    }
+
+    /// The unique id of the instance's channel; empty while it has none, or when it is gone.
+    pub fn channel_id(&self) -> String {
+        let instance = lock(&self.0.0);
+        let Some(instance) = *instance else { return String::new() };
+        // SAFETY: not withdrawn, and cannot be while we hold the lock; a getter that locks nothing.
+        let id = unsafe { sys::ast_rtp_instance_get_channel_id(instance.as_ptr()) };
+        if id.is_null() {
+            return String::new();
+        }
+        // SAFETY: an array inside the instance, always terminated.
+        unsafe { CStr::from_ptr(id) }.to_string_lossy().into_owned()
     }
 
     /// Must not be called with a lock held that a method of the engine's takes.
