@@ -1,6 +1,6 @@
 //! WebRTC calls: ICE, DTLS-SRTP, rtcp-mux, and what happens in the course of a call.
 
-use res_rust_webrtc::rtc::dtls::{Hash, Setup};
+use res_rust_webrtc::rtc::dtls::{Config as DtlsConfig, Context, Endpoint, Hash, Role as DtlsRole, Setup};
 use res_rust_webrtc::rtc::error::Discard;
 use res_rust_webrtc::rtc::ice::{Component, IceState};
 use res_rust_webrtc::rtc::rtcp::Feedback;
@@ -92,14 +92,37 @@ fn a_client_hello_that_overtakes_ice_is_held_and_costs_no_retransmission() {
 }
 
 #[test]
-fn a_client_hello_before_the_answer_is_held() {
-    // The answerer is active and its flight comes before its SDP: the offerer has neither remote
-    // credentials nor a role.
-    let mut pair = Pair::new(Options { dtls_timer: ms(20_000), ..Options::default() });
+fn a_client_hello_from_a_source_that_ice_validates_later_is_held_until_then() {
+    let mut pair = Pair::new(Options { answer: Setup::Passive, ..Options::default() });
+    // The browser's DTLS is played by a bare endpoint.
+    let context = Context::new(&pair.a.identity, DtlsConfig::default()).unwrap();
+    let mut client = Endpoint::new(&context, DtlsRole::Client).unwrap();
+    client.start(pair.now);
+    let mut hello = client.poll_transmit().unwrap();
+    pair.a.session.disable_dtls();
     pair.offer();
-    pair.run(ms(300));
-    assert!(!pair.a.dtls_connected());
+    let (from, to, now) = (pair.a.rtp, pair.b.rtp, pair.now);
+    pair.b.receive(now, from, to, &mut hello);
+    pair.run(ms(100));
+    let is_dtls = |bytes: &[u8]| bytes[0] == 22;
+    assert!(!pair.network.log.iter().any(|(_, bytes)| is_dtls(bytes)));
+    assert_eq!(pair.b.session.stats().discards.total(), 0);
     pair.answer();
+    pair.run(ms(30));
+    let answered = |(source, bytes): &(_, Vec<u8>)| *source == to && is_dtls(bytes);
+    assert!(pair.network.log.iter().any(answered));
+}
+
+#[test]
+fn a_client_hello_before_the_signalling_is_held() {
+    // Without ICE, the offerer active: its flight comes before its SDP, when there is neither a
+    // remote address nor a role.
+    let mut pair =
+        Pair::new(Options { ice: false, answer: Setup::Passive, dtls_timer: ms(20_000), ..Options::default() });
+    pair.answer();
+    pair.run(ms(300));
+    assert!(!pair.b.dtls_connected());
+    pair.offer();
     pair.run(ms(1500));
     assert!(pair.a.dtls_connected() && pair.b.dtls_connected());
 }
@@ -227,6 +250,13 @@ fn a_wrong_fingerprint_ends_dtls_and_nothing_is_sent() {
     pair.talk(ms(500));
     assert!(pair.a.heard().is_empty());
     assert!(!pair.cleartext_on_the_wire());
+    assert_eq!(pair.b.session.stats().tx_dropped, 25);
+}
+
+#[test]
+fn a_session_may_move_to_another_thread() {
+    fn send<T: Send>() {}
+    send::<Session>();
 }
 
 #[test]
@@ -251,7 +281,7 @@ fn two_wraps_of_the_sequence_number() {
     for burst in 0..70 {
         for _ in 0..2000 {
             pair.a.speak(pair.now);
-            if pair.a.spoken() % 100 == 0 {
+            if pair.a.spoken().is_multiple_of(100) {
                 pair.run(ms(2000));
             }
         }

@@ -5,6 +5,8 @@
 //! Only DTLS retransmission knows real time: OpenSSL reads its own clock, and a simulation that
 //! loses a flight waits for it (`wait_out_library_timer`).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+
 mod calls;
 mod hostile;
 mod network;

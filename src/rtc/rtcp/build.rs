@@ -10,7 +10,7 @@ fn packet(out: &mut Vec<u8>, count: u8, packet_type: u8, body: impl FnOnce(&mut 
     let start = out.len();
     out.extend_from_slice(&[0x80 | count & 0x1f, packet_type, 0, 0]);
     body(out);
-    while (out.len() - start) % 4 != 0 {
+    while !(out.len() - start).is_multiple_of(4) {
         out.push(0);
     }
     let words = ((out.len() - start) / 4 - 1) as u16;

@@ -211,7 +211,7 @@ pub fn write_header(
             out.extend_from_slice(value);
         }
     }
-    while (out.len() - data) % 4 != 0 {
+    while !(out.len() - data).is_multiple_of(4) {
         out.push(0);
     }
     let words = ((out.len() - data) / 4) as u16;

@@ -33,8 +33,9 @@ pub(super) enum Source {
 }
 
 impl Path {
-    /// Another address is signalled: learn anew.
+    /// Another address is signalled: learn anew. `c=0.0.0.0` and port 0 are none.
     pub(super) fn set_remote(&mut self, remote: Option<SocketAddr>) {
+        let remote = remote.filter(|at| !at.ip().is_unspecified() && at.port() != 0);
         if self.signalled != remote {
             *self = Path { signalled: remote, learned: None, candidate: None };
         }
@@ -112,6 +113,10 @@ mod tests {
         assert_eq!(path.learned(), Some(peer));
         path.set_remote(Some(other));
         assert_eq!(path.learned(), None);
+        for nowhere in ["0.0.0.0:9", "[::]:9", "192.0.2.1:0"] {
+            path.set_remote(Some(address(nowhere)));
+            assert_eq!(path.destination(true), None);
+        }
     }
 
     #[test]

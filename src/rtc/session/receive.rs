@@ -123,12 +123,10 @@ impl Session {
         let clock_rate = payload_type.map_or(8000, |t| t.clock_rate);
         let kind = payload_type.map_or(PayloadKind::Media, |t| t.kind);
 
-        let stream = self.stream(header.ssrc, header.seq);
-        let accepted = stream.packet(now, header.seq, payload.len(), encrypted).map_err(|error| match error {
-            SequenceError::Probation => Discard::Probation,
-            SequenceError::Duplicate => Discard::Duplicate,
-        })?;
-        if kind != PayloadKind::TelephoneEvent {
+        let ext_seq = self.note_packet(now, &header, payload.len(), encrypted)?;
+        if kind != PayloadKind::TelephoneEvent
+            && let Some(stream) = self.received.last_mut()
+        {
             stream.timing(now, header.timestamp, clock_rate);
         }
         if self.control.schedule.poll_timeout().is_none() {
@@ -150,7 +148,7 @@ impl Session {
             pt: header.pt,
             marker: header.marker,
             seq: header.seq,
-            ext_seq: accepted.ext_seq,
+            ext_seq,
             timestamp: header.timestamp,
             ssrc: header.ssrc,
             arrival: now,
@@ -158,28 +156,39 @@ impl Session {
         }))
     }
 
-    /// The stream of a source, which is the last element afterwards.
-    fn stream(&mut self, ssrc: u32, seq: u16) -> &mut ReceivedStream {
-        let last = self.received.len().saturating_sub(1);
-        match self.received.iter().position(|s| s.ssrc == ssrc) {
-            Some(at) if at == last => {}
-            found => {
-                let old = self.remote_ssrc();
-                let stream = match found {
-                    Some(at) => self.received.remove(at),
-                    None => {
-                        if self.received.len() >= MAX_SOURCES {
-                            self.received.remove(0);
-                        }
-                        ReceivedStream::new(ssrc, seq, 0)
+    /// Takes note of a packet in the stream of its source, which is the last element afterwards.
+    fn note_packet(
+        &mut self,
+        now: Instant,
+        header: &rtp::Header,
+        payload: usize,
+        trusted: bool,
+    ) -> Result<u64, Discard> {
+        let old = self.remote_ssrc();
+        if old != Some(header.ssrc) {
+            match self.received.iter().position(|s| s.ssrc == header.ssrc) {
+                Some(at) => {
+                    if let Some(later) = self.received.get_mut(at..) {
+                        later.rotate_left(1);
                     }
-                };
-                self.received.push(stream);
-                self.event(Event::SsrcChanged { old, new: ssrc });
+                }
+                None => {
+                    if self.received.len() >= MAX_SOURCES {
+                        self.received.remove(0);
+                    }
+                    let stream = ReceivedStream::new(header.ssrc, header.seq, 0);
+                    self.received.push(stream);
+                }
             }
+            self.event(Event::SsrcChanged { old, new: header.ssrc });
         }
-        let last = self.received.len() - 1;
-        &mut self.received[last]
+        let stream = self.received.last_mut().ok_or(Discard::Unexpected)?;
+        let accepted = stream.packet(now, header.seq, payload, trusted);
+        match accepted {
+            Ok(accepted) => Ok(accepted.ext_seq),
+            Err(SequenceError::Probation) => Err(Discard::Probation),
+            Err(SequenceError::Duplicate) => Err(Discard::Duplicate),
+        }
     }
 
     /// Without ICE and encryption: whether the source is the one that was learned.

@@ -129,6 +129,12 @@ impl Security {
         self.lanes.get_mut(lane)?.rx.as_mut()
     }
 
+    /// Whether the handshake that was to make a component's keys has failed.
+    pub(super) fn has_failed(&self, component: Component) -> bool {
+        let lane = self.lanes.get(self.lane_of(component));
+        lane.is_some_and(|lane| lane.state == Some(DtlsState::Failed))
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.lanes.iter().filter_map(|lane| lane.endpoint.as_ref()?.poll_timeout()).min()
     }
@@ -162,12 +168,12 @@ impl Security {
         std::mem::take(&mut self.held)
     }
 
-    /// Ends the associations; the SRTP contexts stay until there are others.
+    /// Ends the associations; the SRTP contexts stay until there are others. What was held may be
+    /// the first flight of the next one.
     fn drop_endpoints(&mut self) {
         for lane in &mut self.lanes {
             lane.endpoint = None;
             lane.state = None;
-            lane.early.clear();
         }
     }
 

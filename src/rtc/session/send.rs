@@ -77,6 +77,9 @@ impl Session {
             });
         }
         if self.security.is_required() && self.security.tx(component).is_none() {
+            if self.security.has_failed(component) {
+                return Err(SendError::Closed);
+            }
             return Err(SendError::HeldForKeys);
         }
         Ok(())
