@@ -237,6 +237,33 @@ fn another_fingerprint_means_another_association() {
 }
 
 #[test]
+fn a_transfer_to_another_browser_restarts_ice_and_dtls_and_keeps_our_stream() {
+    // libsrtp#600, rtpengine#664: sequence and SSRC go on; Firefox #1535.
+    for answer in [Setup::Active, Setup::Passive] {
+        let options = Options { answer, ..Options::default() };
+        let mut pair = Pair::new(options.clone());
+        pair.connect();
+        pair.talk(ms(200));
+        pair.run(ms(20));
+        let last = pair.a.media.last().unwrap().clone();
+        pair.replace_offerer(&options);
+        pair.offer();
+        pair.b.speak(pair.now);
+        pair.answer();
+        pair.talk(ms(1000));
+        pair.run(ms(20));
+        assert_eq!(pair.b.count(is_connected), 2, "{answer:?}");
+        assert!(!pair.cleartext_on_the_wire());
+        let first = &pair.a.media[0];
+        assert_eq!(first.ssrc, last.ssrc);
+        let gap = first.seq.wrapping_sub(last.seq);
+        assert_eq!(gap, 1);
+        assert_eq!(pair.a.media.len(), 51);
+        assert_eq!(pair.b.heard().len(), 10 + 50);
+    }
+}
+
+#[test]
 fn a_wrong_fingerprint_ends_dtls_and_nothing_is_sent() {
     let mut pair = Pair::new(Options::default());
     pair.offer();

@@ -81,7 +81,8 @@ pub fn another_identity() -> Identity {
 }
 
 impl Peer {
-    fn new(now: Instant, options: &Options, index: usize, host: &str) -> Self {
+    /// `index` 0 offers, 1 answers; `certificate` is one of three.
+    fn new(now: Instant, options: &Options, index: usize, certificate: usize, host: &str) -> Self {
         let rtp = address(&format!("{host}:40000"));
         let rtcp = address(&format!("{host}:40001"));
         let mut config = Config::new(rtp);
@@ -98,7 +99,7 @@ impl Peer {
             session.add_local_candidate(Component::Rtp, CandidateKind::Host, rtp, rtp);
             session.add_local_candidate(Component::Rtcp, CandidateKind::Host, rtcp, rtcp);
         }
-        let identity = identity(index);
+        let identity = identity(certificate);
         if options.dtls {
             let config = DtlsConfig {
                 initial_timeout: options.dtls_timer,
@@ -204,8 +205,8 @@ impl Pair {
         Pair {
             now: begin,
             network: Network::new(options.seed),
-            a: Peer::new(begin, &options, 0, "10.0.0.1"),
-            b: Peer::new(begin, &options, 1, "10.0.0.2"),
+            a: Peer::new(begin, &options, 0, 0, "10.0.0.1"),
+            b: Peer::new(begin, &options, 1, 1, "10.0.0.2"),
         }
     }
 
@@ -223,6 +224,11 @@ impl Pair {
     /// The same without any candidate in the offer.
     pub fn offer_without_candidates(&mut self) {
         signal(self.now, &mut self.a, &mut self.b, Role::Controlled, Setup::Actpass, false);
+    }
+
+    /// `a` is replaced by somebody else at another address, as by a transfer.
+    pub fn replace_offerer(&mut self, options: &Options) {
+        self.a = Peer::new(self.now, options, 0, 2, "10.0.0.3");
     }
 
     pub fn connect(&mut self) {

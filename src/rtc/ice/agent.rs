@@ -337,10 +337,11 @@ impl Agent {
 
     fn select(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
         self.validated.retain(|v| !v.former);
+        let again = self.state == IceState::Connected && self.selected == Some((local, remote));
         self.state = IceState::Connected;
         self.deadline = None;
         self.heard = Some(now);
-        if self.selected != Some((local, remote)) {
+        if !again {
             self.selected = Some((local, remote));
             self.events.push_back(AgentEvent::Selected { local, remote });
         }
@@ -433,10 +434,9 @@ impl Agent {
         self.selected.is_some_and(|(_, at)| at == remote) || self.validated.iter().any(|v| v.remote == remote)
     }
 
-    /// The pair to answer on before one is selected: where the peer was heard last.
-    pub fn last_heard(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let last = self.validated.iter().max_by_key(|v| v.heard)?;
-        Some((last.local, last.remote))
+    /// The same, with the present credentials and not those before a restart.
+    pub fn is_checked(&self, remote: SocketAddr) -> bool {
+        self.validated.iter().any(|v| v.remote == remote && !v.former)
     }
 
     /// The round-trip time of the last check on the nominated pair.

@@ -49,6 +49,17 @@ impl Ice {
         self.agent(component)?.selected()
     }
 
+    /// The selected pair, if it is one of the present credentials.
+    pub(super) fn nominated(&self, component: Component) -> Option<(SocketAddr, SocketAddr)> {
+        let agent = self.agent(component)?;
+        (agent.state() == IceState::Connected).then(|| agent.selected())?
+    }
+
+    /// Whether a source was authenticated with the present credentials.
+    pub(super) fn is_checked(&self, component: Component, remote: SocketAddr) -> bool {
+        self.agent(component).is_some_and(|agent| agent.is_checked(remote))
+    }
+
     pub(super) fn is_validated(&self, component: Component, remote: SocketAddr) -> bool {
         self.agent(component).is_some_and(|agent| agent.is_validated(remote))
     }

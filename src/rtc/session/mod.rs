@@ -219,10 +219,13 @@ impl Session {
     /// The addresses to send a component's packets from and to.
     fn route(&self, component: Component) -> Option<(SocketAddr, SocketAddr)> {
         if let Some(ice) = &self.ice {
-            // Before a pair is nominated DTLS has shown where the peer is, as long as ICE agrees.
-            let proven =
-                || self.security.proven_route(component).filter(|(_, remote)| ice.is_validated(component, *remote));
-            return ice.selected(component).or_else(proven);
+            if let Some(route) = ice.nominated(component) {
+                return Some(route);
+            }
+            // Before a pair is nominated DTLS has shown where the peer is, as long as ICE agrees. In
+            // a restart what was selected before serves meanwhile.
+            let proven = self.security.proven_route(component);
+            return proven.filter(|(_, remote)| ice.is_checked(component, *remote)).or_else(|| ice.selected(component));
         }
         let local = match component {
             Component::Rtp => self.config.local,

@@ -168,8 +168,8 @@ impl Security {
         std::mem::take(&mut self.held)
     }
 
-    /// Ends the associations; the SRTP contexts stay until there are others. What was held may be
-    /// the first flight of the next one.
+    /// Ends the associations. What is received is decrypted with the old keys until there are others,
+    /// and what was held may be the first flight of the next one.
     fn drop_endpoints(&mut self) {
         for lane in &mut self.lanes {
             lane.endpoint = None;
@@ -300,6 +300,11 @@ impl Session {
         let strongest = dtls.strongest().cloned();
         if new {
             self.security.drop_endpoints();
+            // Another certificate is another peer, which does not know the old keys: what we send
+            // waits for the new ones.
+            for lane in &mut self.security.lanes {
+                lane.tx = None;
+            }
         }
         if let Some(strongest) = strongest {
             for lane in &mut self.security.lanes {
@@ -346,7 +351,7 @@ impl Session {
                 continue;
             }
             let has_pair = match &self.ice {
-                Some(ice) => ice.selected(component).is_some(),
+                Some(ice) => ice.nominated(component).is_some(),
                 None => self.route(component).is_some(),
             };
             let Some(dtls) = &mut self.security.dtls else {
