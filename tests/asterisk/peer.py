@@ -157,6 +157,30 @@ class Peer:
         self.timestamp += self.step
         self.socket.sendto(self.send_context.protect(head + payload), self.remote)
 
+    def send_digit(self, digit, milliseconds=100):
+        """A digit as RFC 4733 has it: packets 20 ms apart with one timestamp, the end sent three times."""
+        event, begun = "0123456789*#ABCD".index(digit), self.timestamp
+        count = milliseconds // 20
+        for turn in range(count + 2):
+            last = turn >= count - 1
+            self.timestamp = begun
+            duration = 160 * min(turn + 1, count)
+            self.send_rtp(struct.pack("!BBH", event, (0x80 if last else 0) | 10, duration), marker=turn == 0, payload_type=101)
+            self.pump(0.02)
+        self.timestamp = begun + 160 * count
+        for _ in range(3):
+            self.send_rtp(b"\xff" * 160)
+            self.pump(0.02)
+
+    def digits(self):
+        """The digits that came, each with the duration in its last packet; packets of one event share a timestamp."""
+        events = {}
+        for _, packet in self.received:
+            if packet[1] & 0x7F == 101:
+                event, _, duration = struct.unpack("!BBH", packet[12:16])
+                events[packet[4:8]] = ("0123456789*#ABCD"[event], duration)
+        return list(events.values())
+
     def send_rtcp(self):
         """A sender report and a CNAME."""
         seconds = time.time() + 2208988800

@@ -27,3 +27,95 @@ def test_echo_brings_every_packet_back(shared, codec):
     assert sent > 100
     assert sent - echoed <= 4 and gap < 1, (sent, echoed, gap)
     assert media.bad == 0
+
+def test_digits_of_the_caller_are_read(shared):
+    since = len(shared.log())
+    client, media = call(shared, "602")
+    with client, media:
+        for digit in "47*1":
+            media.send_digit(digit)
+        shared.wait_log(r"rig read the digits 47\*1", since=since)
+
+def test_digits_of_the_dialplan_reach_the_caller(shared):
+    client, media = call(shared, "603")
+    with client, media:
+        media.talk()
+        request = client.receive(timeout=20)
+        media.hush()
+        assert request.method == "BYE"
+        client.answer(request)
+        assert "".join(digit for digit, _ in media.digits()) == "1234#"
+        assert all(duration >= 400 for _, duration in media.digits()), media.digits()
+
+def test_the_prompt_is_heard(shared):
+    client, media = call(shared, "601")
+    with client, media:
+        media.talk()
+        time.sleep(2)
+        media.hush()
+        assert client.bye().status == 200
+        sound = b"".join(packet[12:] for _, packet in media.received)
+        assert len(sound) > 8000 and len(set(sound)) > 30, "silence"
+
+@pytest.mark.ours
+def test_reports_describe_the_stream(shared):
+    client, media = call(shared)
+    with client, media:
+        media.talk()
+        time.sleep(11)
+        media.hush()
+        assert client.bye().status == 200
+        reports = [packet for _, packet in media.rtcp_received if packet[1] in (200, 201) and packet[0] & 0x1F]
+        assert reports, "no report came in 11 s"
+        last = reports[-1][28 if reports[-1][1] == 200 else 8:]
+        assert int.from_bytes(last[:4], "big") == media.ssrc
+        assert last[4:8] == bytes(4), "loss is reported on a path that loses nothing"
+        assert int.from_bytes(last[8:12], "big") >= 1000
+        assert all(202 in (packet[offset + 1] for offset in offsets(packet)) for packet in reports), "no CNAME"
+
+def offsets(compound):
+    """Where the packets of an RTCP compound begin."""
+    place, found = 0, []
+    while place < len(compound):
+        found.append(place)
+        place += 4 * (int.from_bytes(compound[place + 2:place + 4], "big") + 1)
+    return found
+
+@pytest.mark.ours
+@pytest.mark.parametrize("profile", ["SRTP_AES128_CM_SHA1_80", "SRTP_AEAD_AES_128_GCM"])
+def test_each_srtp_profile_serves(shared, profile):
+    client, media = call(shared, profiles=profile)
+    with client, media:
+        assert media.dtls.profile() == profile
+        media.talk()
+        time.sleep(1)
+        sent, echoed, _ = media.hush()
+        assert client.bye().status == 200
+        assert sent - echoed <= 2
+
+@pytest.mark.ours
+@pytest.mark.parametrize("setup", ["active", "passive", "actpass"])
+def test_each_dtls_role_serves(shared, setup):
+    client, media = call(shared, setup=setup)
+    with client, media:
+        media.talk()
+        time.sleep(1)
+        sent, echoed, _ = media.hush()
+        assert client.bye().status == 200
+        assert sent - echoed <= 2
+
+@pytest.mark.ours
+def test_a_certificate_with_another_fingerprint_gets_no_media(shared):
+    client, media = SipClient(shared), Peer(shared)
+    with client, media:
+        assert client.register().status == 200
+        offer = media.offer()
+        value = offer.split("sha-256 ")[1][:95]
+        answer = client.invite("600", offer.replace(value, value[3:] + ":00"))
+        assert answer.status == 200
+        with pytest.raises((AssertionError, ConnectionError)):
+            media.connect(answer.body, timeout=5)
+            media.talk()
+            time.sleep(2)
+            assert media.hush()[1] > 0, "the media of a stranger was echoed"
+        shared.wait_for(lambda: "0 active channels" in shared.cli("core show channels"), 60, "the call of a stranger stays")

@@ -98,8 +98,6 @@ function adopt(session, incoming) {
   };
   if (session.connection) meet(session.connection);
   else session.on('peerconnection', ({ peerconnection }) => meet(peerconnection));
-  // A host candidate is all that a loopback or office network needs; do not wait for the others' time-outs.
-  session.on('icecandidate', ({ candidate, ready }) => candidate.type === 'host' && ready());
   session.on('progress', () => show('busy', incoming ? 'Somebody is calling' : 'Ringing'));
   session.on('confirmed', () => talk());
   session.on('ended', ({ cause }) => finish('idle', `Ended: ${cause}`));
