@@ -750,3 +750,6 @@ fn weight(event: &Event) -> usize {
         Event::Close(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

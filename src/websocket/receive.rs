@@ -333,3 +333,6 @@ fn unmask(frame: Frame, octets: Option<&mut [u8]>) {
         mask::apply(key, frame.received, octets);
     }
 }
+
+#[cfg(test)]
+mod tests;
