@@ -68,10 +68,7 @@ pub(super) fn payload(code: Option<CloseCode>, reason: &str) -> Vec<u8> {
 
 /// The longest start of `text` within `max` octets that ends between characters.
 pub(super) fn prefix(text: &str, max: usize) -> &str {
-    (0..=max.min(text.len()))
-        .rev()
-        .find_map(|end| text.get(..end))
-        .unwrap_or_default()
+    (0..=max.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -80,13 +77,8 @@ mod tests {
 
     #[test]
     fn codes_allowed_on_the_wire() {
-        let allowed: Vec<u16> = (0..=u16::MAX)
-            .filter(|code| CloseCode::new(*code).is_some())
-            .collect();
-        let expected: Vec<u16> = (1000..=1003)
-            .chain(1007..=1014)
-            .chain(3000..=4999)
-            .collect();
+        let allowed: Vec<u16> = (0..=u16::MAX).filter(|code| CloseCode::new(*code).is_some()).collect();
+        let expected: Vec<u16> = (1000..=1003).chain(1007..=1014).chain(3000..=4999).collect();
         assert_eq!(allowed, expected);
     }
 
@@ -94,10 +86,7 @@ mod tests {
     fn payload_is_read_back() {
         for reason in ["", "bye", "größer"] {
             let bytes = payload(Some(CloseCode::TOO_BIG), reason);
-            assert_eq!(
-                parse(&bytes),
-                Ok((Some(CloseCode::TOO_BIG), reason.to_owned()))
-            );
+            assert_eq!(parse(&bytes), Ok((Some(CloseCode::TOO_BIG), reason.to_owned())));
         }
         assert_eq!(parse(&payload(None, "lost")), Ok((None, String::new())));
     }
@@ -109,10 +98,7 @@ mod tests {
 
     #[test]
     fn reason_must_be_utf8() {
-        assert_eq!(
-            parse(&[0x03, 0xe8, 0xff]),
-            Err(ProtocolError::InvalidCloseReason)
-        );
+        assert_eq!(parse(&[0x03, 0xe8, 0xff]), Err(ProtocolError::InvalidCloseReason));
     }
 
     #[test]

@@ -11,201 +11,18 @@
 //! which unread input would cause (RFC 6455 §7.1.1).
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::close::{self, CloseCode};
-use super::deflate::Negotiated;
+use super::config::{Config, Role, Timing};
 use super::deflate::codec::{Deflater, Direction, Inflater};
-use super::error::ProtocolError;
+use super::event::{Close, CloseCause, Counters, Event, SendError};
 use super::frame::{DataOpcode, Header, Opcode};
 use super::output::Output;
 use super::receive::{Reassembly, Received, Receiver};
 
 /// Decoding pauses at so many events that nobody has taken.
 const MAX_EVENTS: usize = 64;
-
-/// Which end of the connection this is.
-#[derive(Clone, Copy, Debug)]
-pub enum Role {
-    Server,
-    /// A client masks every frame with a key that the peer cannot foretell (§10.3): `mask_key`
-    /// draws one from a cryptographic generator.
-    Client {
-        mask_key: fn() -> [u8; 4],
-    },
-}
-
-/// How much a connection may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The payload of one received frame; above it 1009.
-    pub max_frame: usize,
-    /// A received message, once inflated; above it 1009.
-    pub max_message: usize,
-    /// What may wait to be written. A message that finds the queue empty is taken whatever its
-    /// size.
-    pub max_queue: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_frame: 64 << 10,
-            max_message: 64 << 10,
-            max_queue: 1 << 20,
-        }
-    }
-}
-
-/// How long a connection waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// A ping is sent so often.
-    pub ping_interval: Option<Duration>,
-    /// A peer from which nothing has come for so long is given up. With pings on it must exceed
-    /// their interval.
-    pub idle_timeout: Option<Duration>,
-    /// A transport that takes nothing for so long while something waits is given up.
-    pub write_timeout: Option<Duration>,
-    /// How long the peer has to answer our close frame, and then to end the transport.
-    pub close_timeout: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            ping_interval: Some(Duration::from_secs(30)),
-            idle_timeout: Some(Duration::from_secs(90)),
-            write_timeout: Some(Duration::from_secs(10)),
-            close_timeout: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What a connection is made with.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    pub role: Role,
-    pub limits: Limits,
-    pub timing: Timing,
-    /// permessage-deflate, if the handshake agreed on it.
-    pub deflate: Option<Negotiated>,
-}
-
-/// What the consumer is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A whole message.
-    Message {
-        opcode: DataOpcode,
-        payload: Vec<u8>,
-    },
-    /// A piece of a message, where [`Connection::set_reassembly`] allows pieces. `fin` marks the
-    /// last. Pieces of text may part inside a character; the text as a whole is checked.
-    Fragment {
-        opcode: DataOpcode,
-        first: bool,
-        fin: bool,
-        payload: Vec<u8>,
-    },
-    /// The peer's ping; it has been answered.
-    Ping(Vec<u8>),
-    /// The peer's pong, asked for or not.
-    Pong(Vec<u8>),
-    /// The last event: nothing can be sent or received any more.
-    Close(Close),
-}
-
-/// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Close {
-    /// The peer's code where it sent one, else the one that was sent to it; `None` stands for
-    /// 1005 after a close frame and for 1006 after anything else.
-    pub code: Option<CloseCode>,
-    pub reason: String,
-    pub cause: CloseCause,
-}
-
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseCause {
-    /// The peer began the close handshake.
-    Peer,
-    /// The peer completed the close handshake that this side began.
-    Acknowledged,
-    /// The peer violated the protocol or a limit.
-    Violation(ProtocolError),
-    /// The transport ended without a close frame.
-    Eof,
-    /// The transport broke.
-    Broken,
-    /// Nothing came from the peer for too long.
-    IdleTimeout,
-    /// The transport took nothing for too long.
-    WriteTimeout,
-    /// The peer did not answer our close frame.
-    CloseTimeout,
-    /// This side gave the connection up: [`Connection::fail`].
-    Failed,
-}
-
-impl fmt::Display for CloseCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Peer => f.write_str("closed by the peer"),
-            Self::Acknowledged => f.write_str("closed"),
-            Self::Violation(error) => write!(f, "protocol error: {error}"),
-            Self::Eof => f.write_str("peer went without a close frame"),
-            Self::Broken => f.write_str("transport broke"),
-            Self::IdleTimeout => f.write_str("nothing heard from the peer"),
-            Self::WriteTimeout => f.write_str("peer stopped reading"),
-            Self::CloseTimeout => f.write_str("peer did not answer the close frame"),
-            Self::Failed => f.write_str("given up"),
-        }
-    }
-}
-
-/// Why a message was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendError {
-    /// A close frame has been sent or received.
-    Closed,
-    /// `max_queue` would be exceeded. Nothing was queued; the caller may wait or [`fail`].
-    ///
-    /// [`fail`]: Connection::fail
-    QueueFull,
-    /// Text that is not UTF-8, for which the peer would fail the connection.
-    InvalidUtf8,
-    /// A control frame's payload over 125 octets.
-    LongControl,
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "connection is closing",
-            Self::QueueFull => "output queue is full",
-            Self::InvalidUtf8 => "text is not UTF-8",
-            Self::LongControl => "control payload over 125 bytes",
-        })
-    }
-}
-
-impl std::error::Error for SendError {}
-
-/// What has passed. Octets are the wire's, payloads the consumer's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub messages_in: u64,
-    pub messages_out: u64,
-    pub payload_in: u64,
-    pub payload_out: u64,
-    pub octets_in: u64,
-    pub octets_out: u64,
-    pub pings_in: u64,
-    pub pongs_in: u64,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -261,15 +78,8 @@ impl Connection {
                     no_context_takeover: agreed.client_no_context_takeover,
                     window_bits: agreed.client_max_window_bits.unwrap_or(15),
                 };
-                let (out, into) = if is_server {
-                    (server, client)
-                } else {
-                    (client, server)
-                };
-                (
-                    Some(Deflater::new(out, agreed.level)),
-                    Some(Inflater::new(into)),
-                )
+                let (out, into) = if is_server { (server, client) } else { (client, server) };
+                (Some(Deflater::new(out, agreed.level)), Some(Inflater::new(into)))
             }
             None => (None, None),
         };
@@ -279,12 +89,7 @@ impl Connection {
             max_queue: config.limits.max_queue,
             max_backlog: config.limits.max_message,
             phase: Phase::Open,
-            receiver: Receiver::new(
-                is_server,
-                config.limits.max_frame,
-                config.limits.max_message,
-                inflater,
-            ),
+            receiver: Receiver::new(is_server, config.limits.max_frame, config.limits.max_message, inflater),
             held: Vec::new(),
             eof: false,
             events: VecDeque::new(),
@@ -358,15 +163,7 @@ impl Connection {
     /// When [`Self::handle_timeout`] is next wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ping = self.next_ping.filter(|_| self.phase == Phase::Open);
-        [
-            ping,
-            self.idle_deadline(),
-            self.write_deadline(),
-            self.close_deadline,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [ping, self.idle_deadline(), self.write_deadline(), self.close_deadline].into_iter().flatten().min()
     }
 
     // What the consumer is given.
@@ -392,12 +189,7 @@ impl Connection {
     // What the consumer asks for.
 
     /// Queues a message, compressed if that was agreed.
-    pub fn send_message(
-        &mut self,
-        now: Instant,
-        opcode: DataOpcode,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
+    pub fn send_message(&mut self, now: Instant, opcode: DataOpcode, payload: &[u8]) -> Result<(), SendError> {
         if self.phase != Phase::Open {
             return Err(SendError::Closed);
         }
@@ -406,9 +198,7 @@ impl Connection {
         }
         // Judged by the plain length: once compressed a message must be sent, for the peer's
         // window depends on it.
-        if !self.output.is_empty()
-            && payload.len() > self.max_queue.saturating_sub(self.output.len())
-        {
+        if !self.output.is_empty() && payload.len() > self.max_queue.saturating_sub(self.output.len()) {
             return Err(SendError::QueueFull);
         }
         let mut compressed = Vec::new();
@@ -439,12 +229,7 @@ impl Connection {
         if self.phase != Phase::Open {
             return;
         }
-        self.push(
-            now,
-            Opcode::Close,
-            false,
-            &close::payload(Some(code), reason),
-        );
+        self.push(now, Opcode::Close, false, &close::payload(Some(code), reason));
         self.phase = Phase::Closing;
         self.owed_pong = None;
         self.close_deadline = now.checked_add(self.timing.close_timeout);
@@ -504,15 +289,12 @@ impl Connection {
     /// Whether the transport's write side should be shut down now. A client leaves that to the
     /// server (§7.1.1) and follows.
     pub fn wants_shutdown(&self) -> bool {
-        self.phase == Phase::Draining
-            && self.output.is_empty()
-            && (self.eof || matches!(self.role, Role::Server))
+        self.phase == Phase::Draining && self.output.is_empty() && (self.eof || matches!(self.role, Role::Server))
     }
 
     /// Whether the transport may be closed.
     pub fn is_finished(&self) -> bool {
-        self.phase == Phase::Finished
-            || self.phase == Phase::Draining && self.output.is_empty() && self.eof
+        self.phase == Phase::Finished || self.phase == Phase::Draining && self.output.is_empty() && self.eof
     }
 
     /// Whether messages may still be sent.
@@ -548,12 +330,7 @@ impl Connection {
                 Ok(Some(received)) => self.receive(now, received),
                 Ok(None) => break,
                 Err(error) => {
-                    self.fail_for(
-                        now,
-                        error.close_code(),
-                        &error.to_string(),
-                        CloseCause::Violation(error),
-                    );
+                    self.fail_for(now, error.close_code(), &error.to_string(), CloseCause::Violation(error));
                 }
             }
         }
@@ -581,8 +358,7 @@ impl Connection {
 
     /// After our close frame messages are dropped unseen, so that none can pile up.
     fn is_backlogged(&self) -> bool {
-        self.phase == Phase::Open
-            && (self.events.len() >= MAX_EVENTS || self.backlog >= self.max_backlog)
+        self.phase == Phase::Open && (self.events.len() >= MAX_EVENTS || self.backlog >= self.max_backlog)
     }
 
     fn receive(&mut self, now: Instant, received: Received) {
@@ -592,20 +368,10 @@ impl Connection {
                 self.counters.payload_in += payload.len() as u64;
                 Event::Message { opcode, payload }
             }
-            Received::Fragment {
-                opcode,
-                first,
-                fin,
-                payload,
-            } => {
+            Received::Fragment { opcode, first, fin, payload } => {
                 self.counters.messages_in += u64::from(fin);
                 self.counters.payload_in += payload.len() as u64;
-                Event::Fragment {
-                    opcode,
-                    first,
-                    fin,
-                    payload,
-                }
+                Event::Fragment { opcode, first, fin, payload }
             }
             Received::Ping(payload) => {
                 self.counters.pings_in += 1;
@@ -645,12 +411,7 @@ impl Connection {
     fn fail_for(&mut self, now: Instant, code: CloseCode, reason: &str, cause: CloseCause) {
         match self.phase {
             Phase::Open => {
-                self.push(
-                    now,
-                    Opcode::Close,
-                    false,
-                    &close::payload(Some(code), reason),
-                );
+                self.push(now, Opcode::Close, false, &close::payload(Some(code), reason));
             }
             Phase::Closing => {}
             Phase::Draining | Phase::Finished => return,
@@ -679,13 +440,7 @@ impl Connection {
             Role::Server => None,
             Role::Client { mask_key } => Some(mask_key()),
         };
-        let header = Header {
-            fin: true,
-            rsv1,
-            opcode,
-            mask,
-            length: payload.len() as u64,
-        };
+        let header = Header { fin: true, rsv1, opcode, mask, length: payload.len() as u64 };
         self.output.push(now, header, payload);
     }
 
@@ -714,11 +469,7 @@ impl Connection {
     /// Tells the consumer of the end, once.
     fn end(&mut self, code: Option<CloseCode>, reason: String, cause: CloseCause) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.events.push_back(Event::Close(Close {
-                code,
-                reason,
-                cause,
-            }));
+            self.events.push_back(Event::Close(Close { code, reason, cause }));
         }
     }
 
@@ -726,17 +477,11 @@ impl Connection {
     /// peer's.
     fn idle_deadline(&self) -> Option<Instant> {
         let timeout = self.timing.idle_timeout?;
-        if self.phase == Phase::Open && self.wants_input() {
-            self.last_heard.checked_add(timeout)
-        } else {
-            None
-        }
+        if self.phase == Phase::Open && self.wants_input() { self.last_heard.checked_add(timeout) } else { None }
     }
 
     fn write_deadline(&self) -> Option<Instant> {
-        self.output
-            .waiting_since()?
-            .checked_add(self.timing.write_timeout?)
+        self.output.waiting_since()?.checked_add(self.timing.write_timeout?)
     }
 }
 

@@ -47,9 +47,7 @@ impl ProtocolError {
     /// The code with which the connection is failed.
     pub fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCloseReason | Self::InvalidDeflate => {
-                CloseCode::INVALID_PAYLOAD
-            }
+            Self::InvalidUtf8 | Self::InvalidCloseReason | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooBig | Self::MessageTooBig => CloseCode::TOO_BIG,
             _ => CloseCode::PROTOCOL_ERROR,
         }

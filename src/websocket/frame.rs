@@ -115,11 +115,7 @@ pub struct HeaderDecoder {
 
 impl HeaderDecoder {
     /// Takes octets from the front of `input` until a header is complete; `None` asks for more.
-    pub fn push(
-        &mut self,
-        input: &mut &[u8],
-        rules: Rules,
-    ) -> Result<Option<Header>, ProtocolError> {
+    pub fn push(&mut self, input: &mut &[u8], rules: Rules) -> Result<Option<Header>, ProtocolError> {
         loop {
             let have = usize::from(self.len);
             let need = self.need();
@@ -171,9 +167,7 @@ impl HeaderDecoder {
         }
         let opcode = Opcode::from_bits(first & 0x0f)?;
         let rsv1 = first & 0x40 != 0;
-        if first & 0x30 != 0
-            || rsv1 && (!rules.rsv1 || opcode.is_control() || opcode == Opcode::Continuation)
-        {
+        if first & 0x30 != 0 || rsv1 && (!rules.rsv1 || opcode.is_control() || opcode == Opcode::Continuation) {
             return Err(ProtocolError::ReservedBit);
         }
         if opcode.is_control() && first & 0x80 == 0 {
@@ -232,14 +226,8 @@ impl HeaderDecoder {
 mod tests {
     use super::*;
 
-    const SERVER: Rules = Rules {
-        masked: true,
-        rsv1: false,
-    };
-    const CLIENT: Rules = Rules {
-        masked: false,
-        rsv1: false,
-    };
+    const SERVER: Rules = Rules { masked: true, rsv1: false };
+    const CLIENT: Rules = Rules { masked: false, rsv1: false };
 
     fn decode(mut octets: &[u8], rules: Rules) -> Result<Option<Header>, ProtocolError> {
         HeaderDecoder::default().push(&mut octets, rules)
@@ -249,13 +237,7 @@ mod tests {
     fn every_length_form_is_read_back_at_every_split() {
         for length in [0, 1, 125, 126, 127, 65_535, 65_536, u64::MAX >> 1] {
             for mask in [None, Some([1, 2, 3, 4])] {
-                let header = Header {
-                    fin: true,
-                    rsv1: false,
-                    opcode: Opcode::Binary,
-                    mask,
-                    length,
-                };
+                let header = Header { fin: true, rsv1: false, opcode: Opcode::Binary, mask, length };
                 let rules = if mask.is_some() { SERVER } else { CLIENT };
                 let mut octets = Vec::new();
                 header.encode(&mut octets);
@@ -282,38 +264,23 @@ mod tests {
     #[test]
     fn refused_at_the_first_octet() {
         for opcode in (0x3..=0x7).chain(0xb..=0xf) {
-            assert_eq!(
-                decode(&[0x80 | opcode], SERVER),
-                Err(ProtocolError::ReservedOpcode(opcode))
-            );
+            assert_eq!(decode(&[0x80 | opcode], SERVER), Err(ProtocolError::ReservedOpcode(opcode)));
         }
         for bits in [0x10, 0x20, 0x40] {
-            assert_eq!(
-                decode(&[0x81 | bits], SERVER),
-                Err(ProtocolError::ReservedBit)
-            );
+            assert_eq!(decode(&[0x81 | bits], SERVER), Err(ProtocolError::ReservedBit));
         }
         for opcode in [0x8, 0x9, 0xa] {
-            assert_eq!(
-                decode(&[opcode], SERVER),
-                Err(ProtocolError::FragmentedControl)
-            );
+            assert_eq!(decode(&[opcode], SERVER), Err(ProtocolError::FragmentedControl));
         }
     }
 
     #[test]
     fn rsv1_only_where_deflate_gives_it_a_meaning() {
-        let deflate = Rules {
-            masked: false,
-            rsv1: true,
-        };
+        let deflate = Rules { masked: false, rsv1: true };
         assert!(matches!(decode(&[0xc1, 0], deflate), Ok(Some(h)) if h.rsv1));
         assert!(matches!(decode(&[0x42, 0], deflate), Ok(Some(h)) if h.rsv1 && !h.fin));
         for first in [0xc0, 0xc8, 0xc9, 0xca] {
-            assert_eq!(
-                decode(&[first, 0], deflate),
-                Err(ProtocolError::ReservedBit)
-            );
+            assert_eq!(decode(&[first, 0], deflate), Err(ProtocolError::ReservedBit));
         }
     }
 
@@ -325,36 +292,21 @@ mod tests {
 
     #[test]
     fn control_frame_lengths() {
-        assert_eq!(
-            decode(&[0x89, 126], CLIENT),
-            Err(ProtocolError::LongControl)
-        );
-        assert_eq!(
-            decode(&[0x88, 127], CLIENT),
-            Err(ProtocolError::LongControl)
-        );
+        assert_eq!(decode(&[0x89, 126], CLIENT), Err(ProtocolError::LongControl));
+        assert_eq!(decode(&[0x88, 127], CLIENT), Err(ProtocolError::LongControl));
         assert!(matches!(decode(&[0x8a, 125], CLIENT), Ok(Some(h)) if h.length == 125));
     }
 
     #[test]
     fn lengths_in_their_shortest_form_only() {
-        assert_eq!(
-            decode(&[0x82, 126, 0, 125], CLIENT),
-            Err(ProtocolError::NonMinimalLength)
-        );
-        assert_eq!(
-            decode(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff], CLIENT),
-            Err(ProtocolError::NonMinimalLength)
-        );
+        assert_eq!(decode(&[0x82, 126, 0, 125], CLIENT), Err(ProtocolError::NonMinimalLength));
+        assert_eq!(decode(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff], CLIENT), Err(ProtocolError::NonMinimalLength));
     }
 
     #[test]
     fn length_of_64_bits_is_refused() {
         assert_eq!(
-            decode(
-                &[0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-                CLIENT
-            ),
+            decode(&[0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], CLIENT),
             Err(ProtocolError::LengthOverflow)
         );
     }

@@ -24,11 +24,8 @@ mod tests {
         for length in 0..40_u8 {
             for offset in 0..9_u64 {
                 let plain: Vec<u8> = (0..length).map(|i: u8| i.wrapping_mul(7)).collect();
-                let expected: Vec<u8> = plain
-                    .iter()
-                    .enumerate()
-                    .map(|(i, octet)| octet ^ key[(i + offset as usize) % 4])
-                    .collect();
+                let expected: Vec<u8> =
+                    plain.iter().enumerate().map(|(i, octet)| octet ^ key[(i + offset as usize) % 4]).collect();
                 let mut masked = plain.clone();
                 apply(key, offset, &mut masked);
                 assert_eq!(masked, expected, "length {length}, offset {offset}");

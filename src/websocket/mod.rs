@@ -27,20 +27,22 @@
 #![forbid(unsafe_code)]
 
 pub mod close;
+pub mod config;
 pub mod connection;
 pub mod deflate;
 pub mod error;
+pub mod event;
 pub mod frame;
 pub mod handshake;
 mod mask;
 mod output;
-pub mod receive;
+mod receive;
 mod utf8;
 
 pub use close::CloseCode;
-pub use connection::{
-    Close, CloseCause, Config, Connection, Counters, Event, Limits, Role, SendError, Timing,
-};
+pub use config::{Config, Limits, Role, Timing};
+pub use connection::Connection;
 pub use error::ProtocolError;
+pub use event::{Close, CloseCause, Counters, Event, SendError};
 pub use frame::{DataOpcode, Opcode};
 pub use receive::Reassembly;

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! - The message buffer grows by what has come in (or been inflated), never by what a header
-//!   claims, and never past the ceiling of [`Receiver::new`].
+//!   claims, and never past its ceiling.
 //! - Control frames do not touch the message that they interrupt.
 //! - Between messages no buffer is held.
 
@@ -87,17 +87,9 @@ struct Message {
 impl Receiver {
     /// `masked` is what a server demands and a client forbids. A frame's payload may have
     /// `max_frame` octets and a message, once inflated, `max_message`.
-    pub(super) fn new(
-        masked: bool,
-        max_frame: usize,
-        max_message: usize,
-        inflater: Option<Inflater>,
-    ) -> Self {
+    pub(super) fn new(masked: bool, max_frame: usize, max_message: usize, inflater: Option<Inflater>) -> Self {
         Self {
-            rules: Rules {
-                masked,
-                rsv1: inflater.is_some(),
-            },
+            rules: Rules { masked, rsv1: inflater.is_some() },
             max_frame: max_frame as u64,
             max_message,
             reassembly: Reassembly::Whole,
@@ -139,10 +131,7 @@ impl Receiver {
                         return Ok(None);
                     };
                     self.begin(header)?;
-                    Frame {
-                        header,
-                        received: 0,
-                    }
+                    Frame { header, received: 0 }
                 }
             };
             let left = frame.header.length - frame.received;
@@ -185,12 +174,7 @@ impl Receiver {
         if self.message.is_some() {
             return Err(ProtocolError::InterleavedMessage);
         }
-        self.message = Some(Message {
-            opcode,
-            compressed: header.rsv1,
-            begun: false,
-            utf8: Utf8::default(),
-        });
+        self.message = Some(Message { opcode, compressed: header.rsv1, begun: false, utf8: Utf8::default() });
         self.check_ceiling(header)
     }
 
@@ -210,9 +194,7 @@ impl Receiver {
     fn ceiling(&self) -> usize {
         match self.reassembly {
             Reassembly::Whole => self.max_message,
-            Reassembly::UpTo(bound) => bound
-                .min(self.max_message)
-                .saturating_add(self.max_frame as usize),
+            Reassembly::UpTo(bound) => bound.min(self.max_message).saturating_add(self.max_frame as usize),
         }
     }
 
@@ -251,10 +233,7 @@ impl Receiver {
         }
         if message.opcode == DataOpcode::Text {
             let added = self.buffer.get(start..).unwrap_or_default();
-            message
-                .utf8
-                .feed(added)
-                .map_err(|_| ProtocolError::InvalidUtf8)?;
+            message.utf8.feed(added).map_err(|_| ProtocolError::InvalidUtf8)?;
         }
         Ok(())
     }
@@ -268,9 +247,7 @@ impl Receiver {
                 let (code, reason) = close::parse(&std::mem::take(&mut self.control))?;
                 Ok(Some(Received::Close { code, reason }))
             }
-            Opcode::Continuation | Opcode::Text | Opcode::Binary if header.fin => {
-                self.end_message()
-            }
+            Opcode::Continuation | Opcode::Text | Opcode::Binary if header.fin => self.end_message(),
             Opcode::Continuation | Opcode::Text | Opcode::Binary => Ok(self.end_fragment()),
         }
     }
@@ -286,25 +263,14 @@ impl Receiver {
             inflater.finish(&mut self.buffer, ceiling)?;
             if message.opcode == DataOpcode::Text {
                 let added = self.buffer.get(start..).unwrap_or_default();
-                message
-                    .utf8
-                    .feed(added)
-                    .map_err(|_| ProtocolError::InvalidUtf8)?;
+                message.utf8.feed(added).map_err(|_| ProtocolError::InvalidUtf8)?;
             }
         }
-        message
-            .utf8
-            .finish()
-            .map_err(|_| ProtocolError::InvalidUtf8)?;
+        message.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
         let opcode = message.opcode;
         let payload = std::mem::take(&mut self.buffer);
         Ok(Some(if message.begun {
-            Received::Fragment {
-                opcode,
-                first: false,
-                fin: true,
-                payload,
-            }
+            Received::Fragment { opcode, first: false, fin: true, payload }
         } else {
             Received::Message { opcode, payload }
         }))

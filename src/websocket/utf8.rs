@@ -62,9 +62,7 @@ mod tests {
     /// How many octets are accepted before the text is refused, fed one at a time.
     fn accepted(text: &[u8]) -> usize {
         let mut utf8 = Utf8::default();
-        text.iter()
-            .position(|octet| utf8.feed(&[*octet]).is_err())
-            .unwrap_or(text.len())
+        text.iter().position(|octet| utf8.feed(&[*octet]).is_err()).unwrap_or(text.len())
     }
 
     #[test]
@@ -94,8 +92,8 @@ mod tests {
     #[test]
     fn agrees_with_std_on_every_string_of_three_chosen_octets() {
         let octets = [
-            0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed,
-            0xef, 0xf0, 0xf4, 0xf5, 0xff,
+            0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0, 0xf4, 0xf5,
+            0xff,
         ];
         for a in octets {
             for b in octets {
@@ -103,11 +101,7 @@ mod tests {
                     let text = [a, b, c];
                     let expected = std::str::from_utf8(&text).is_ok();
                     let mut utf8 = Utf8::default();
-                    let found = text
-                        .iter()
-                        .try_for_each(|octet| utf8.feed(&[*octet]))
-                        .is_ok()
-                        && utf8.finish().is_ok();
+                    let found = text.iter().try_for_each(|octet| utf8.feed(&[*octet])).is_ok() && utf8.finish().is_ok();
                     assert_eq!(found, expected, "{text:02x?}");
                 }
             }

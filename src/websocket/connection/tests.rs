@@ -1,12 +1,12 @@
+use super::super::config::Limits;
+use super::super::deflate::Negotiated;
+use super::super::error::ProtocolError;
 use super::*;
 
 fn config(role: Role) -> Config {
     Config {
         role,
-        limits: Limits {
-            max_queue: 1000,
-            ..Limits::default()
-        },
+        limits: Limits { max_queue: 1000, ..Limits::default() },
         timing: Timing {
             ping_interval: None,
             idle_timeout: None,
@@ -17,9 +17,7 @@ fn config(role: Role) -> Config {
     }
 }
 
-const CLIENT: Role = Role::Client {
-    mask_key: || [1, 2, 3, 4],
-};
+const CLIENT: Role = Role::Client { mask_key: || [1, 2, 3, 4] };
 
 fn server(now: Instant) -> Connection {
     Connection::new(config(Role::Server), now)
@@ -32,14 +30,8 @@ fn client(now: Instant) -> Connection {
 /// A client's frame with the mask 0.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    Header {
-        fin: true,
-        rsv1: false,
-        opcode: Opcode::Text,
-        mask: Some([0; 4]),
-        length: payload.len() as u64,
-    }
-    .encode(&mut out);
+    Header { fin: true, rsv1: false, opcode: Opcode::Text, mask: Some([0; 4]), length: payload.len() as u64 }
+        .encode(&mut out);
     out[0] = first;
     out.extend_from_slice(payload);
     out
@@ -82,14 +74,8 @@ fn messages_pass_in_both_directions() {
     assert_eq!(
         events(&mut server, now),
         [
-            Event::Message {
-                opcode: DataOpcode::Text,
-                payload: b"to".to_vec()
-            },
-            Event::Message {
-                opcode: DataOpcode::Binary,
-                payload: Vec::new()
-            }
+            Event::Message { opcode: DataOpcode::Text, payload: b"to".to_vec() },
+            Event::Message { opcode: DataOpcode::Binary, payload: Vec::new() }
         ]
     );
     assert_eq!(server.send_message(now, DataOpcode::Text, b"fro"), Ok(()));
@@ -116,19 +102,13 @@ fn close_handshake_begun_by_the_peer() {
     let now = Instant::now();
     let (mut server, mut client) = (server(now), client(now));
     client.close(now, CloseCode::GOING_AWAY, "bye");
-    assert_eq!(
-        client.send_message(now, DataOpcode::Text, b"late"),
-        Err(SendError::Closed)
-    );
+    assert_eq!(client.send_message(now, DataOpcode::Text, b"late"), Err(SendError::Closed));
     transfer(&mut client, &mut server, now);
     let close = closed(&events(&mut server, now)).clone();
     assert_eq!(close.cause, CloseCause::Peer);
     assert_eq!(close.code, Some(CloseCode::GOING_AWAY));
     assert_eq!(close.reason, "bye");
-    assert!(
-        !server.wants_shutdown(),
-        "the answer is to be written first"
-    );
+    assert!(!server.wants_shutdown(), "the answer is to be written first");
     transfer(&mut server, &mut client, now);
     assert!(server.wants_shutdown());
     assert!(!server.is_finished(), "the peer's input may not be cut off");
@@ -173,13 +153,8 @@ fn after_our_close_frame_messages_are_dropped_and_the_answer_is_found() {
     let now = Instant::now();
     let mut server = server(now);
     server.close(now, CloseCode::NORMAL, "");
-    let stream = [
-        frame(0x81, &[b'x'; 60_000]),
-        frame(0x89, b"ping"),
-        frame(0x88, &[3, 232]),
-        frame(0x81, b"behind"),
-    ]
-    .concat();
+    let stream =
+        [frame(0x81, &[b'x'; 60_000]), frame(0x89, b"ping"), frame(0x88, &[3, 232]), frame(0x81, b"behind")].concat();
     server.handle_input(now, &stream);
     let events = events(&mut server, now);
     assert_eq!(events.len(), 1);
@@ -212,10 +187,7 @@ fn violation_is_answered_drained_and_lingered_over() {
     assert_eq!(events.len(), 2, "what came before is delivered");
     let close = closed(&events);
     assert_eq!(close.code, Some(CloseCode::PROTOCOL_ERROR));
-    assert_eq!(
-        close.cause,
-        CloseCause::Violation(ProtocolError::ReservedOpcode(3))
-    );
+    assert_eq!(close.cause, CloseCause::Violation(ProtocolError::ReservedOpcode(3)));
     // The peer has not seen it yet and goes on sending: that must be read and dropped, or a
     // reset would overtake the close frame.
     assert!(server.wants_input());
@@ -272,17 +244,8 @@ fn pings_are_answered_and_pongs_are_free() {
     let mut server = server(now);
     server.handle_input(now, &frame(0x89, b"are you there"));
     server.handle_input(now, &frame(0x8a, b"unasked"));
-    assert_eq!(
-        written(&mut server, now),
-        [&[0x8a, 13][..], b"are you there"].concat()
-    );
-    assert_eq!(
-        events(&mut server, now),
-        [
-            Event::Ping(b"are you there".to_vec()),
-            Event::Pong(b"unasked".to_vec())
-        ]
-    );
+    assert_eq!(written(&mut server, now), [&[0x8a, 13][..], b"are you there"].concat());
+    assert_eq!(events(&mut server, now), [Event::Ping(b"are you there".to_vec()), Event::Pong(b"unasked".to_vec())]);
     assert_eq!(server.rtt(), None);
     assert_eq!(server.ping(now, &[0; 126]), Err(SendError::LongControl));
 }
@@ -292,10 +255,7 @@ fn flood_of_pings_is_bounded_and_the_last_is_answered() {
     let now = Instant::now();
     let mut server = server(now);
     for i in 0..1000_u16 {
-        server.handle_input(
-            now,
-            &frame(0x89, &[&i.to_be_bytes()[..], &[0; 100]].concat()),
-        );
+        server.handle_input(now, &frame(0x89, &[&i.to_be_bytes()[..], &[0; 100]].concat()));
         events(&mut server, now);
         assert!(server.queued_bytes() < 1000 + 127);
     }
@@ -380,10 +340,7 @@ fn transport_that_takes_nothing_is_given_up() {
     let mut server = Connection::new(config, now);
     assert_eq!(server.poll_timeout(), None);
     let later = now + seconds(100);
-    assert_eq!(
-        server.send_message(later, DataOpcode::Binary, &[0; 500]),
-        Ok(())
-    );
+    assert_eq!(server.send_message(later, DataOpcode::Binary, &[0; 500]), Ok(()));
     assert_eq!(server.poll_timeout(), Some(later + seconds(10)));
     // Slow is not stalled.
     server.consume(later + seconds(9), 1);
@@ -391,10 +348,7 @@ fn transport_that_takes_nothing_is_given_up() {
     assert!(server.is_open());
     server.handle_timeout(later + seconds(19));
     assert!(server.is_finished());
-    assert_eq!(
-        closed(&events(&mut server, now)).cause,
-        CloseCause::WriteTimeout
-    );
+    assert_eq!(closed(&events(&mut server, now)).cause, CloseCause::WriteTimeout);
 }
 
 #[test]
@@ -403,10 +357,7 @@ fn queue_is_bounded_and_keeps_whole_frames() {
     let mut server = server(now);
     let big = vec![b'x'; 5000];
     assert_eq!(server.send_message(now, DataOpcode::Text, &big), Ok(()));
-    assert_eq!(
-        server.send_message(now, DataOpcode::Text, b"y"),
-        Err(SendError::QueueFull)
-    );
+    assert_eq!(server.send_message(now, DataOpcode::Text, b"y"), Err(SendError::QueueFull));
     assert_eq!(server.ping(now, b""), Err(SendError::QueueFull));
     server.consume(now, 4500);
     assert_eq!(server.send_message(now, DataOpcode::Text, b"y"), Ok(()));
@@ -424,17 +375,10 @@ fn partial_writes_give_the_same_octets() {
         let mut expected = Vec::new();
         for i in 0..50_u8 {
             let payload = vec![b'a' + i % 26; usize::from(i) * 3];
-            Header {
-                fin: true,
-                rsv1: false,
-                opcode: Opcode::Text,
-                mask: None,
-                length: payload.len() as u64,
-            }
-            .encode(&mut expected);
+            Header { fin: true, rsv1: false, opcode: Opcode::Text, mask: None, length: payload.len() as u64 }
+                .encode(&mut expected);
             expected.extend_from_slice(&payload);
-            while server.send_message(now, DataOpcode::Text, &payload) == Err(SendError::QueueFull)
-            {
+            while server.send_message(now, DataOpcode::Text, &payload) == Err(SendError::QueueFull) {
                 let take = step.min(server.queued_bytes());
                 found.extend_from_slice(&server.poll_output()[..take]);
                 server.consume(now, take);
@@ -449,15 +393,9 @@ fn partial_writes_give_the_same_octets() {
 fn text_that_is_not_utf8_is_not_sent() {
     let now = Instant::now();
     let mut server = server(now);
-    assert_eq!(
-        server.send_message(now, DataOpcode::Text, b"\xe4"),
-        Err(SendError::InvalidUtf8)
-    );
+    assert_eq!(server.send_message(now, DataOpcode::Text, b"\xe4"), Err(SendError::InvalidUtf8));
     assert_eq!(server.queued_bytes(), 0);
-    assert_eq!(
-        server.send_message(now, DataOpcode::Binary, b"\xe4"),
-        Ok(())
-    );
+    assert_eq!(server.send_message(now, DataOpcode::Binary, b"\xe4"), Ok(()));
 }
 
 #[test]
@@ -466,10 +404,7 @@ fn slow_consumer_holds_the_peer_back_and_loses_nothing() {
     let mut config = config(Role::Server);
     config.timing.idle_timeout = Some(seconds(10));
     let mut server = Connection::new(config, now);
-    let stream: Vec<u8> = (0..200_u8)
-        .flat_map(|i| frame(0x82, &[i]))
-        .chain(frame(0x88, b""))
-        .collect();
+    let stream: Vec<u8> = (0..200_u8).flat_map(|i| frame(0x82, &[i])).chain(frame(0x88, b"")).collect();
     server.handle_input(now, &stream);
     assert!(!server.wants_input());
     assert_eq!(server.poll_timeout(), None, "the peer is not to blame");
@@ -520,10 +455,7 @@ fn eof_behind_a_backlog_comes_last() {
 fn close_is_not_kept_waiting_by_a_backlog() {
     let now = Instant::now();
     let mut server = server(now);
-    let stream: Vec<u8> = (0..100)
-        .flat_map(|_| frame(0x82, b"x"))
-        .chain(frame(0x88, b""))
-        .collect();
+    let stream: Vec<u8> = (0..100).flat_map(|_| frame(0x82, b"x")).chain(frame(0x88, b"")).collect();
     server.handle_input(now, &stream);
     server.close(now, CloseCode::NORMAL, "");
     let events = events(&mut server, now);
@@ -536,25 +468,15 @@ fn idle_connection_holds_no_buffer() {
     let now = Instant::now();
     let mut server = server(now);
     server.handle_input(now, &frame(0x82, &vec![0; 60_000]));
-    server
-        .send_message(now, DataOpcode::Binary, &vec![0; 60_000])
-        .expect("taken");
+    server.send_message(now, DataOpcode::Binary, &vec![0; 60_000]).expect("taken");
     for _ in 0..40 {
         server.handle_input(now, &frame(0x89, b""));
     }
     assert!(server.buffered_bytes() > 120_000);
     events(&mut server, now);
     written(&mut server, now);
-    assert!(
-        server.buffered_bytes() <= 1024,
-        "{}",
-        server.buffered_bytes()
-    );
-    assert!(
-        size_of::<Connection>() <= 768,
-        "{}",
-        size_of::<Connection>()
-    );
+    assert!(server.buffered_bytes() <= 1024, "{}", server.buffered_bytes());
+    assert!(size_of::<Connection>() <= 768, "{}", size_of::<Connection>());
 }
 
 fn deflating() -> (Connection, Connection) {
@@ -566,15 +488,7 @@ fn deflating() -> (Connection, Connection) {
         client_max_window_bits: None,
         level: 6,
     });
-    let make = |role| {
-        Connection::new(
-            Config {
-                deflate,
-                ..config(role)
-            },
-            now,
-        )
-    };
+    let make = |role| Connection::new(Config { deflate, ..config(role) }, now);
     (make(Role::Server), make(CLIENT))
 }
 
@@ -584,23 +498,16 @@ fn compressed_messages_pass_in_both_directions() {
     let (mut server, mut client) = deflating();
     let payload = "INVITE sip:echo@example.com SIP/2.0\r\n".repeat(20);
     for _ in 0..3 {
-        server
-            .send_message(now, DataOpcode::Text, payload.as_bytes())
-            .expect("taken");
+        server.send_message(now, DataOpcode::Text, payload.as_bytes()).expect("taken");
         assert!(server.queued_bytes() < payload.len() / 4);
         assert_eq!(server.poll_output()[0], 0xc1);
         transfer(&mut server, &mut client, now);
         assert_eq!(events(&mut client, now).len(), 1);
-        client
-            .send_message(now, DataOpcode::Text, payload.as_bytes())
-            .expect("taken");
+        client.send_message(now, DataOpcode::Text, payload.as_bytes()).expect("taken");
         transfer(&mut client, &mut server, now);
         assert_eq!(
             events(&mut server, now),
-            [Event::Message {
-                opcode: DataOpcode::Text,
-                payload: payload.clone().into_bytes()
-            }]
+            [Event::Message { opcode: DataOpcode::Text, payload: payload.clone().into_bytes() }]
         );
     }
 }
@@ -609,9 +516,7 @@ fn compressed_messages_pass_in_both_directions() {
 fn decompression_bomb_is_too_big() {
     let now = Instant::now();
     let (mut server, mut client) = deflating();
-    client
-        .send_message(now, DataOpcode::Binary, &vec![0; 16 << 20])
-        .expect("taken");
+    client.send_message(now, DataOpcode::Binary, &vec![0; 16 << 20]).expect("taken");
     assert!(client.queued_bytes() < 32 << 10, "passes as a frame");
     transfer(&mut client, &mut server, now);
     let close = closed(&events(&mut server, now)).clone();
@@ -625,16 +530,10 @@ fn many_small_bombs_wait_for_the_consumer() {
     let (mut server, mut client) = deflating();
     let mut stream = Vec::new();
     for _ in 0..50 {
-        client
-            .send_message(now, DataOpcode::Binary, &vec![0; 60_000])
-            .expect("taken");
+        client.send_message(now, DataOpcode::Binary, &vec![0; 60_000]).expect("taken");
         stream.extend(written(&mut client, now));
     }
     server.handle_input(now, &stream);
-    assert!(
-        server.buffered_bytes() < 300 << 10,
-        "{}",
-        server.buffered_bytes()
-    );
+    assert!(server.buffered_bytes() < 300 << 10, "{}", server.buffered_bytes());
     assert_eq!(events(&mut server, now).len(), 50);
 }

@@ -37,11 +37,7 @@ pub(in super::super) struct Deflater {
 
 impl Deflater {
     pub(in super::super) fn new(direction: Direction, level: u8) -> Self {
-        Self {
-            direction,
-            level,
-            zlib: None,
-        }
+        Self { direction, level, zlib: None }
     }
 
     /// Compresses one message into `out`; `false` says that it must go as it is, which is lawful
@@ -92,10 +88,7 @@ pub(in super::super) struct Inflater {
 
 impl Inflater {
     pub(in super::super) fn new(direction: Direction) -> Self {
-        Self {
-            direction,
-            zlib: None,
-        }
+        Self { direction, zlib: None }
     }
 
     /// Inflates a piece of a message and appends it to `out`, which is not to pass `ceiling`.
@@ -106,17 +99,13 @@ impl Inflater {
         ceiling: usize,
     ) -> Result<(), ProtocolError> {
         let zlib = self.zlib.get_or_insert_with(|| {
-            Box::new(Decompress::new_with_window_bits(
-                false,
-                self.direction.window_bits.clamp(MIN_BITS, 15),
-            ))
+            Box::new(Decompress::new_with_window_bits(false, self.direction.window_bits.clamp(MIN_BITS, 15)))
         });
         let mut step = [0; STEP];
         loop {
             let (before_in, before_out) = (zlib.total_in(), zlib.total_out());
-            let status = zlib
-                .decompress(piece, &mut step, FlushDecompress::None)
-                .map_err(|_| ProtocolError::InvalidDeflate)?;
+            let status =
+                zlib.decompress(piece, &mut step, FlushDecompress::None).map_err(|_| ProtocolError::InvalidDeflate)?;
             let consumed = (zlib.total_in() - before_in) as usize;
             let produced = (zlib.total_out() - before_out) as usize;
             piece = piece.get(consumed..).unwrap_or_default();
@@ -140,11 +129,7 @@ impl Inflater {
     }
 
     /// The message ends: puts its tail back.
-    pub(in super::super) fn finish(
-        &mut self,
-        out: &mut Vec<u8>,
-        ceiling: usize,
-    ) -> Result<(), ProtocolError> {
+    pub(in super::super) fn finish(&mut self, out: &mut Vec<u8>, ceiling: usize) -> Result<(), ProtocolError> {
         let result = self.inflate(&TAIL, out, ceiling);
         if self.direction.no_context_takeover {
             self.zlib = None;
@@ -157,14 +142,8 @@ impl Inflater {
 mod tests {
     use super::*;
 
-    const SHARED: Direction = Direction {
-        no_context_takeover: false,
-        window_bits: 15,
-    };
-    const ALONE: Direction = Direction {
-        no_context_takeover: true,
-        window_bits: 15,
-    };
+    const SHARED: Direction = Direction { no_context_takeover: false, window_bits: 15 };
+    const ALONE: Direction = Direction { no_context_takeover: true, window_bits: 15 };
 
     fn inflate(inflater: &mut Inflater, message: &[u8]) -> Result<Vec<u8>, ProtocolError> {
         let mut out = Vec::new();
@@ -215,9 +194,7 @@ mod tests {
 
     #[test]
     fn rfc7692_7_2_3_3_no_compression() {
-        let stored = [
-            0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00,
-        ];
+        let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
         assert_eq!(inflate(&mut Inflater::new(SHARED), &stored), hello());
     }
 
@@ -231,9 +208,7 @@ mod tests {
 
     #[test]
     fn rfc7692_7_2_3_5_two_blocks() {
-        let compressed = [
-            0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
-        ];
+        let compressed = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
         assert_eq!(inflate(&mut Inflater::new(SHARED), &compressed), hello());
     }
 
@@ -244,15 +219,10 @@ mod tests {
 
     #[test]
     fn any_piece_size_any_window_any_takeover() {
-        let message: Vec<u8> = (0..30_000_u32)
-            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x3f)
-            .collect();
+        let message: Vec<u8> = (0..30_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x3f).collect();
         for window_bits in 9..=15 {
             for no_context_takeover in [false, true] {
-                let direction = Direction {
-                    no_context_takeover,
-                    window_bits,
-                };
+                let direction = Direction { no_context_takeover, window_bits };
                 let mut deflater = Deflater::new(direction, 6);
                 let mut inflater = Inflater::new(direction);
                 for piece in [1, 7, 4096, 1 << 20] {
@@ -275,19 +245,13 @@ mod tests {
             let message = vec![b'x'; length];
             let mut compressed = Vec::new();
             Deflater::new(SHARED, 6).deflate(&message, &mut compressed);
-            assert_eq!(
-                inflate(&mut Inflater::new(SHARED), &compressed),
-                Ok(message)
-            );
+            assert_eq!(inflate(&mut Inflater::new(SHARED), &compressed), Ok(message));
         }
     }
 
     #[test]
     fn window_of_eight_bits_is_answered_uncompressed() {
-        let direction = Direction {
-            no_context_takeover: false,
-            window_bits: 8,
-        };
+        let direction = Direction { no_context_takeover: false, window_bits: 8 };
         let mut out = Vec::new();
         assert!(!Deflater::new(direction, 6).deflate(b"Hello", &mut out));
         assert!(out.is_empty());
@@ -319,9 +283,6 @@ mod tests {
 
     #[test]
     fn garbage_does_not_inflate() {
-        assert_eq!(
-            inflate(&mut Inflater::new(SHARED), &[0xff; 16]),
-            Err(ProtocolError::InvalidDeflate)
-        );
+        assert_eq!(inflate(&mut Inflater::new(SHARED), &[0xff; 16]), Err(ProtocolError::InvalidDeflate));
     }
 }

@@ -1,4 +1,4 @@
-//! permessage-deflate (RFC 7692): agreeing on its parameters. [`codec`] does the work.
+//! permessage-deflate (RFC 7692): agreeing on its parameters. `codec` does the work.
 //!
 //! An offer that this side cannot take as it stands is passed over, never failed: the next offer
 //! or no compression at all is always a lawful answer (§5.1).
@@ -96,10 +96,8 @@ pub fn negotiate(offers: &[Extension], settings: &Settings) -> Option<Negotiated
             None => None,
         };
         Some(Negotiated {
-            server_no_context_takeover: offer.server_no_context_takeover
-                || settings.server_no_context_takeover,
-            client_no_context_takeover: offer.client_no_context_takeover
-                || settings.client_no_context_takeover,
+            server_no_context_takeover: offer.server_no_context_takeover || settings.server_no_context_takeover,
+            client_no_context_takeover: offer.client_no_context_takeover || settings.client_no_context_takeover,
             server_max_window_bits: server_bits,
             client_max_window_bits: client_bits,
             level: settings.level,
@@ -143,14 +141,9 @@ pub fn accept(response: &Extension, settings: &Settings) -> Option<Negotiated> {
     }
     Some(Negotiated {
         server_no_context_takeover: response.server_no_context_takeover,
-        client_no_context_takeover: response.client_no_context_takeover
-            || settings.client_no_context_takeover,
+        client_no_context_takeover: response.client_no_context_takeover || settings.client_no_context_takeover,
         server_max_window_bits: server_bits,
-        client_max_window_bits: below_default(
-            client_bits
-                .unwrap_or(15)
-                .min(settings.client_max_window_bits),
-        ),
+        client_max_window_bits: below_default(client_bits.unwrap_or(15).min(settings.client_max_window_bits)),
         level: settings.level,
     })
 }
@@ -203,9 +196,7 @@ fn window_bits(value: Option<&str>) -> Option<Option<u8>> {
     let Some(value) = value else {
         return Some(None);
     };
-    (8..=15)
-        .find(|bits: &u8| bits.to_string() == value)
-        .map(Some)
+    (8..=15).find(|bits: &u8| bits.to_string() == value).map(Some)
 }
 
 #[cfg(test)]
@@ -221,11 +212,7 @@ mod tests {
     #[test]
     fn what_chrome_offers() {
         assert_eq!(
-            answer(
-                "permessage-deflate; client_max_window_bits",
-                Settings::default()
-            )
-            .as_deref(),
+            answer("permessage-deflate; client_max_window_bits", Settings::default()).as_deref(),
             Some("permessage-deflate")
         );
     }
@@ -286,48 +273,22 @@ mod tests {
         ] {
             assert_eq!(answer(faulty, Settings::default()), None, "{faulty}");
             let with_fallback = format!("{faulty}, permessage-deflate");
-            assert_eq!(
-                answer(&with_fallback, Settings::default()).as_deref(),
-                Some("permessage-deflate"),
-                "{faulty}"
-            );
+            assert_eq!(answer(&with_fallback, Settings::default()).as_deref(), Some("permessage-deflate"), "{faulty}");
         }
     }
 
     #[test]
     fn client_takes_only_what_it_offered() {
-        let strict = Settings {
-            server_no_context_takeover: true,
-            server_max_window_bits: 12,
-            ..Settings::default()
-        };
+        let strict = Settings { server_no_context_takeover: true, server_max_window_bits: 12, ..Settings::default() };
         let check = |response: &str, settings: &Settings| {
             let response = parse_extensions(response).expect("grammar");
             accept(response.first().expect("one"), settings)
         };
         assert!(check("permessage-deflate", &strict).is_none());
-        assert!(
-            check(
-                "permessage-deflate; server_no_context_takeover; server_max_window_bits=13",
-                &strict
-            )
-            .is_none()
-        );
-        assert!(
-            check(
-                "permessage-deflate; server_no_context_takeover; server_max_window_bits=12",
-                &strict
-            )
-            .is_some()
-        );
-        let agreed = check(
-            "permessage-deflate; client_max_window_bits=9",
-            &Settings::default(),
-        );
-        assert_eq!(
-            agreed.and_then(|agreed| agreed.client_max_window_bits),
-            Some(9)
-        );
+        assert!(check("permessage-deflate; server_no_context_takeover; server_max_window_bits=13", &strict).is_none());
+        assert!(check("permessage-deflate; server_no_context_takeover; server_max_window_bits=12", &strict).is_some());
+        let agreed = check("permessage-deflate; client_max_window_bits=9", &Settings::default());
+        assert_eq!(agreed.and_then(|agreed| agreed.client_max_window_bits), Some(9));
         assert!(check("permessage-deflate; client_max_window_bits", &strict).is_none());
     }
 

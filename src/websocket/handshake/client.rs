@@ -82,10 +82,7 @@ pub struct ClientHandshake {
 impl ClientHandshake {
     /// Begins a handshake: the request to write, and what reads the answer. `nonce` is drawn for
     /// this connection alone.
-    pub fn new(
-        request: ClientRequest<'_>,
-        nonce: [u8; 16],
-    ) -> Result<(Self, Vec<u8>), ClientError> {
+    pub fn new(request: ClientRequest<'_>, nonce: [u8; 16]) -> Result<(Self, Vec<u8>), ClientError> {
         let visible = |text: &str| text.bytes().all(|octet| octet.is_ascii_graphic());
         let plain = |text: &str| text.bytes().all(|octet| octet == b'\t' || octet >= b' ');
         if request.host.is_empty()
@@ -93,10 +90,7 @@ impl ClientHandshake {
             || !request.resource.starts_with('/')
             || !visible(request.resource)
             || !request.protocols.iter().all(|name| is_token(name))
-            || !request
-                .headers
-                .iter()
-                .all(|(name, value)| is_token(name) && plain(value))
+            || !request.headers.iter().all(|(name, value)| is_token(name) && plain(value))
         {
             return Err(ClientError::InvalidRequest);
         }
@@ -107,16 +101,10 @@ impl ClientHandshake {
             request.resource, request.host,
         );
         if !request.protocols.is_empty() {
-            text.push_str(&format!(
-                "Sec-WebSocket-Protocol: {}\r\n",
-                request.protocols.join(", ")
-            ));
+            text.push_str(&format!("Sec-WebSocket-Protocol: {}\r\n", request.protocols.join(", ")));
         }
         if let Some(settings) = &request.deflate {
-            text.push_str(&format!(
-                "Sec-WebSocket-Extensions: {}\r\n",
-                deflate::offer(settings)
-            ));
+            text.push_str(&format!("Sec-WebSocket-Extensions: {}\r\n", deflate::offer(settings)));
         }
         for (name, value) in request.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -161,10 +149,8 @@ impl ClientHandshake {
         let mut protocol = None;
         let mut extensions = String::new();
         for line in lines.take_while(|line| !line.is_empty()) {
-            let (name, value) = line
-                .split_once(':')
-                .filter(|(name, _)| is_token(name))
-                .ok_or(ClientError::HeaderMismatch("header"))?;
+            let (name, value) =
+                line.split_once(':').filter(|(name, _)| is_token(name)).ok_or(ClientError::HeaderMismatch("header"))?;
             let value = trim(value);
             let is = |other: &str| name.eq_ignore_ascii_case(other);
             if is("Upgrade") {
@@ -182,11 +168,7 @@ impl ClientHandshake {
                 extensions.push(',');
             }
         }
-        for (found, name) in [
-            (upgrade, "Upgrade"),
-            (connection, "Connection"),
-            (accept, "Sec-WebSocket-Accept"),
-        ] {
+        for (found, name) in [(upgrade, "Upgrade"), (connection, "Connection"), (accept, "Sec-WebSocket-Accept")] {
             match found {
                 Some(true) => {}
                 Some(false) => return Err(ClientError::HeaderMismatch(name)),
@@ -198,11 +180,7 @@ impl ClientHandshake {
         {
             return Err(ClientError::NotOffered("Sec-WebSocket-Protocol"));
         }
-        Ok(Established {
-            protocol: protocol.map(str::to_owned),
-            deflate: self.check_extensions(&extensions)?,
-            rest,
-        })
+        Ok(Established { protocol: protocol.map(str::to_owned), deflate: self.check_extensions(&extensions)?, rest })
     }
 
     fn check_extensions(&self, value: &str) -> Result<Option<Negotiated>, ClientError> {
@@ -210,9 +188,9 @@ impl ClientHandshake {
         let chosen = parse_extensions(value).ok_or(ClientError::HeaderMismatch(NAME))?;
         match (chosen.as_slice(), &self.deflate) {
             ([], _) => Ok(None),
-            ([extension], Some(settings)) => deflate::accept(extension, settings)
-                .map(Some)
-                .ok_or(ClientError::NotOffered(NAME)),
+            ([extension], Some(settings)) => {
+                deflate::accept(extension, settings).map(Some).ok_or(ClientError::NotOffered(NAME))
+            }
             _ => Err(ClientError::NotOffered(NAME)),
         }
     }
@@ -236,10 +214,7 @@ fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
     let tail = head.get(from..)?;
     (0..tail.len()).find_map(|at| {
         let tail = tail.get(at..)?;
-        [&b"\n\r\n"[..], b"\n\n"]
-            .iter()
-            .find(|end| tail.starts_with(end))
-            .map(|end| from + at + end.len())
+        [&b"\n\r\n"[..], b"\n\n"].iter().find(|end| tail.starts_with(end)).map(|end| from + at + end.len())
     })
 }
 

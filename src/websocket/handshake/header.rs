@@ -10,10 +10,7 @@ pub struct Extension {
 /// The elements of a comma-separated list. Empty ones, which RFC 9110 §5.6.1.2 has a recipient
 /// ignore, are left out.
 pub(super) fn list(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(',')
-        .map(trim)
-        .filter(|element| !element.is_empty())
+    value.split(',').map(trim).filter(|element| !element.is_empty())
 }
 
 /// Whether a list has the token, whose case does not matter.
@@ -88,11 +85,7 @@ impl Cursor<'_> {
     }
 
     fn token(&mut self) -> Option<String> {
-        let end = self
-            .0
-            .iter()
-            .position(|octet| !is_token_octet(*octet))
-            .unwrap_or(self.0.len());
+        let end = self.0.iter().position(|octet| !is_token_octet(*octet)).unwrap_or(self.0.len());
         let (token, rest) = self.0.split_at_checked(end)?;
         self.0 = rest;
         (!token.is_empty()).then(|| String::from_utf8_lossy(token).into_owned())
@@ -128,10 +121,7 @@ mod tests {
     fn extension(name: &str, params: &[(&str, Option<&str>)]) -> Extension {
         Extension {
             name: name.to_owned(),
-            params: params
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)))
-                .collect(),
+            params: params.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect(),
         }
     }
 
@@ -139,19 +129,13 @@ mod tests {
     fn rfc6455_9_1_examples() {
         assert_eq!(
             parse_extensions("foo, bar; baz=2"),
-            Some(vec![
-                extension("foo", &[]),
-                extension("bar", &[("baz", Some("2"))])
-            ])
+            Some(vec![extension("foo", &[]), extension("bar", &[("baz", Some("2"))])])
         );
         assert_eq!(
             parse_extensions("deflate-stream , mux ;max-channels = \"4\"; flow-control"),
             Some(vec![
                 extension("deflate-stream", &[]),
-                extension(
-                    "mux",
-                    &[("max-channels", Some("4")), ("flow-control", None)]
-                )
+                extension("mux", &[("max-channels", Some("4")), ("flow-control", None)])
             ])
         );
     }
@@ -159,29 +143,15 @@ mod tests {
     #[test]
     fn empty_elements_are_ignored() {
         assert_eq!(parse_extensions(""), Some(vec![]));
-        assert_eq!(
-            parse_extensions(" ,\t, x,,"),
-            Some(vec![extension("x", &[])])
-        );
+        assert_eq!(parse_extensions(" ,\t, x,,"), Some(vec![extension("x", &[])]));
         assert_eq!(list(" , sip ,, ari").collect::<Vec<_>>(), ["sip", "ari"]);
     }
 
     #[test]
     fn grammar_is_enforced() {
-        for wrong in [
-            ";",
-            "a b",
-            "a;",
-            "a;;b",
-            "a;=1",
-            "a;b=",
-            "a;b=\"",
-            "a;b=\"\"",
-            "a;b=\"c d\"",
-            "a;b=c d",
-            "a=b",
-            "ä",
-        ] {
+        for wrong in
+            [";", "a b", "a;", "a;;b", "a;=1", "a;b=", "a;b=\"", "a;b=\"\"", "a;b=\"c d\"", "a;b=c d", "a=b", "ä"]
+        {
             assert_eq!(parse_extensions(wrong), None, "{wrong}");
         }
     }

@@ -53,9 +53,7 @@ fn base64(octets: &[u8]) -> String {
 /// more, and the padding.
 fn is_key(text: &str) -> bool {
     text.len() == 24
-        && text
-            .strip_suffix("==")
-            .is_some_and(|letters| letters.bytes().all(|letter| ALPHABET.contains(&letter)))
+        && text.strip_suffix("==").is_some_and(|letters| letters.bytes().all(|letter| ALPHABET.contains(&letter)))
 }
 
 #[cfg(test)]
@@ -64,10 +62,7 @@ mod tests {
 
     #[test]
     fn rfc6455_1_3_accept() {
-        assert_eq!(
-            accept_value("dGhlIHNhbXBsZSBub25jZQ=="),
-            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-        );
+        assert_eq!(accept_value("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The server's side of the handshake (RFC 6455 §4.2): an upgrade is accepted as it should be
 //! written, or refused with a status, the headers that go with it, and a line for the log.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::super::close::prefix;
@@ -34,9 +35,7 @@ pub struct Upgrade {
 impl Upgrade {
     /// Whether the client offers the subprotocol. Asterisk compares their names without case.
     pub fn offers(&self, protocol: &str) -> bool {
-        self.protocols
-            .iter()
-            .any(|offered| offered.eq_ignore_ascii_case(protocol))
+        self.protocols.iter().any(|offered| offered.eq_ignore_ascii_case(protocol))
     }
 
     /// permessage-deflate, if the client offers it in a way that `settings` can meet.
@@ -85,9 +84,7 @@ impl fmt::Display for Reason {
             Self::InvalidProtocol => f.write_str("Sec-WebSocket-Protocol is not a list of tokens"),
             Self::InvalidExtensions => f.write_str("Sec-WebSocket-Extensions is malformed"),
             Self::Repeated(name) => write!(f, "more than one {name}"),
-            Self::NoProtocol(offered) if offered.is_empty() => {
-                f.write_str("no subprotocol requested")
-            }
+            Self::NoProtocol(offered) if offered.is_empty() => f.write_str("no subprotocol requested"),
             Self::NoProtocol(offered) => {
                 write!(f, "no subprotocol out of '{}' served", offered.join(", "))
             }
@@ -151,11 +148,7 @@ impl Refusal {
     pub fn headers(&self) -> &'static [(&'static str, &'static str)] {
         match self.status() {
             405 => &[("Allow", "GET")],
-            426 => &[
-                ("Upgrade", "websocket"),
-                ("Connection", "Upgrade"),
-                ("Sec-WebSocket-Version", VERSION),
-            ],
+            426 => &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", VERSION)],
             503 => &[("Retry-After", "30")],
             _ => &[],
         }
@@ -176,10 +169,7 @@ pub fn accept<'a>(
     judge(request, headers).map_err(Refusal::new)
 }
 
-fn judge<'a>(
-    request: Request<'_>,
-    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> Result<Upgrade, Reason> {
+fn judge<'a>(request: Request<'_>, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Upgrade, Reason> {
     if request.method != "GET" {
         return Err(Reason::Method(request.method.to_owned()));
     }
@@ -202,10 +192,7 @@ fn judge<'a>(
     if !found.connection {
         return Err(Reason::MissingConnection);
     }
-    let host = found
-        .host
-        .filter(|host| !host.is_empty())
-        .ok_or(Reason::MissingHost)?;
+    let host = found.host.filter(|host| !host.is_empty()).ok_or(Reason::MissingHost)?;
     let key = found.key.ok_or(Reason::MissingKey)?;
     if !is_key(key) {
         return Err(Reason::InvalidKey);
@@ -239,6 +226,7 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     fn collect(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Reason> {
         let mut found = Self::default();
+        let mut seen = BTreeSet::new();
         for (name, value) in headers {
             let value = trim(value);
             let is = |other: &str| name.eq_ignore_ascii_case(other);
@@ -261,7 +249,7 @@ impl<'a> Found<'a> {
                     if !is_token(protocol) {
                         return Err(Reason::InvalidProtocol);
                     }
-                    if !found.protocols.iter().any(|known| known == protocol) {
+                    if seen.insert(protocol) {
                         found.protocols.push(protocol.to_owned());
                     }
                 }
@@ -283,10 +271,7 @@ fn once<'a>(place: &mut Option<&'a str>, value: &'a str, name: &'static str) -> 
 }
 
 fn is_http_1_1_or_later(version: &str) -> bool {
-    let Some((major, minor)) = version
-        .strip_prefix("HTTP/")
-        .and_then(|number| number.split_once('.'))
-    else {
+    let Some((major, minor)) = version.strip_prefix("HTTP/").and_then(|number| number.split_once('.')) else {
         return false;
     };
     match (major.parse::<u8>(), minor.parse::<u8>()) {
@@ -299,30 +284,16 @@ fn is_http_1_1_or_later(version: &str) -> bool {
 /// The response that accepts `upgrade` (§4.2.2), to be written in one piece. `protocol` is the
 /// one of [`Upgrade::protocols`] that was chosen, spelt as the client spelt it; anything that the
 /// client did not offer would make it fail the connection and is left out.
-pub fn response(
-    upgrade: &Upgrade,
-    protocol: Option<&str>,
-    deflate: Option<&Negotiated>,
-) -> Vec<u8> {
+pub fn response(upgrade: &Upgrade, protocol: Option<&str>, deflate: Option<&Negotiated>) -> Vec<u8> {
     let mut text = String::with_capacity(256);
-    text.push_str(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
-    );
+    text.push_str("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
     text.push_str(&format!("Sec-WebSocket-Accept: {}\r\n", upgrade.accept));
-    let offered = |protocol: &str| {
-        upgrade
-            .protocols
-            .iter()
-            .find(|offered| offered.eq_ignore_ascii_case(protocol))
-    };
+    let offered = |protocol: &str| upgrade.protocols.iter().find(|offered| offered.eq_ignore_ascii_case(protocol));
     if let Some(protocol) = protocol.and_then(offered) {
         text.push_str(&format!("Sec-WebSocket-Protocol: {protocol}\r\n"));
     }
     if let Some(deflate) = deflate {
-        text.push_str(&format!(
-            "Sec-WebSocket-Extensions: {}\r\n",
-            deflate.header_value()
-        ));
+        text.push_str(&format!("Sec-WebSocket-Extensions: {}\r\n", deflate.header_value()));
     }
     text.push_str("\r\n");
     text.into_bytes()

@@ -2,10 +2,7 @@ use super::super::deflate::codec::{Deflater, Direction};
 use super::*;
 
 const LIMIT: usize = 64 << 10;
-const DIRECTION: Direction = Direction {
-    no_context_takeover: false,
-    window_bits: 15,
-};
+const DIRECTION: Direction = Direction { no_context_takeover: false, window_bits: 15 };
 
 /// A receiver of a server's frames, which have no mask.
 fn receiver() -> Receiver {
@@ -23,40 +20,23 @@ fn all(receiver: &mut Receiver, mut input: &[u8]) -> Result<Vec<Received>, Proto
 
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    Header {
-        fin: false,
-        rsv1: false,
-        opcode: Opcode::Continuation,
-        mask: None,
-        length: payload.len() as u64,
-    }
-    .encode(&mut out);
+    Header { fin: false, rsv1: false, opcode: Opcode::Continuation, mask: None, length: payload.len() as u64 }
+        .encode(&mut out);
     out[0] = first;
     out.extend_from_slice(payload);
     out
 }
 
 fn text(payload: &str) -> Received {
-    Received::Message {
-        opcode: DataOpcode::Text,
-        payload: payload.as_bytes().to_vec(),
-    }
+    Received::Message { opcode: DataOpcode::Text, payload: payload.as_bytes().to_vec() }
 }
 
 fn binary(payload: &[u8]) -> Received {
-    Received::Message {
-        opcode: DataOpcode::Binary,
-        payload: payload.to_vec(),
-    }
+    Received::Message { opcode: DataOpcode::Binary, payload: payload.to_vec() }
 }
 
 fn piece(opcode: DataOpcode, first: bool, fin: bool, payload: &[u8]) -> Received {
-    Received::Fragment {
-        opcode,
-        first,
-        fin,
-        payload: payload.to_vec(),
-    }
+    Received::Fragment { opcode, first, fin, payload: payload.to_vec() }
 }
 
 #[test]
@@ -67,9 +47,7 @@ fn rfc6455_5_7_unmasked_text() {
 
 #[test]
 fn rfc6455_5_7_masked_text() {
-    let octets = [
-        0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
-    ];
+    let octets = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
     let mut receiver = Receiver::new(true, LIMIT, LIMIT, None);
     assert_eq!(all(&mut receiver, &octets), Ok(vec![text("Hello")]));
 }
@@ -83,18 +61,10 @@ fn rfc6455_5_7_fragmented_text() {
 #[test]
 fn rfc6455_5_7_ping_and_masked_pong() {
     let ping = [0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f];
-    assert_eq!(
-        all(&mut receiver(), &ping),
-        Ok(vec![Received::Ping(b"Hello".to_vec())])
-    );
-    let pong = [
-        0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
-    ];
+    assert_eq!(all(&mut receiver(), &ping), Ok(vec![Received::Ping(b"Hello".to_vec())]));
+    let pong = [0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
     let mut receiver = Receiver::new(true, LIMIT, LIMIT, None);
-    assert_eq!(
-        all(&mut receiver, &pong),
-        Ok(vec![Received::Pong(b"Hello".to_vec())])
-    );
+    assert_eq!(all(&mut receiver, &pong), Ok(vec![Received::Pong(b"Hello".to_vec())]));
 }
 
 #[test]
@@ -129,10 +99,7 @@ fn everything_at_every_split() {
         text("Hel\u{20ac}o"),
         binary(b""),
         binary(&[5; 300]),
-        Received::Close {
-            code: Some(CloseCode::NORMAL),
-            reason: "ok".to_owned(),
-        },
+        Received::Close { code: Some(CloseCode::NORMAL), reason: "ok".to_owned() },
     ];
     for cut in 0..=stream.len() {
         let (head, tail) = stream.split_at(cut);
@@ -152,24 +119,12 @@ fn everything_at_every_split() {
 
 #[test]
 fn fragments_out_of_order() {
-    assert_eq!(
-        all(&mut receiver(), &frame(0x80, b"x")),
-        Err(ProtocolError::OrphanContinuation)
-    );
-    assert_eq!(
-        all(&mut receiver(), &frame(0x00, b"x")),
-        Err(ProtocolError::OrphanContinuation)
-    );
+    assert_eq!(all(&mut receiver(), &frame(0x80, b"x")), Err(ProtocolError::OrphanContinuation));
+    assert_eq!(all(&mut receiver(), &frame(0x00, b"x")), Err(ProtocolError::OrphanContinuation));
     let stream = [frame(0x01, b"a"), frame(0x81, b"b")].concat();
-    assert_eq!(
-        all(&mut receiver(), &stream),
-        Err(ProtocolError::InterleavedMessage)
-    );
+    assert_eq!(all(&mut receiver(), &stream), Err(ProtocolError::InterleavedMessage));
     let stream = [frame(0x02, b"a"), frame(0x80, b"b"), frame(0x80, b"c")].concat();
-    assert_eq!(
-        all(&mut receiver(), &stream),
-        Err(ProtocolError::OrphanContinuation)
-    );
+    assert_eq!(all(&mut receiver(), &stream), Err(ProtocolError::OrphanContinuation));
 }
 
 #[test]
@@ -182,10 +137,7 @@ fn invalid_text_fails_before_its_frame_is_complete() {
 
 #[test]
 fn text_may_not_end_inside_a_character() {
-    assert_eq!(
-        all(&mut receiver(), &frame(0x81, &[0xe2, 0x82])),
-        Err(ProtocolError::InvalidUtf8)
-    );
+    assert_eq!(all(&mut receiver(), &frame(0x81, &[0xe2, 0x82])), Err(ProtocolError::InvalidUtf8));
     let stream = [frame(0x01, &[0xe2, 0x82]), frame(0x80, &[0xac])].concat();
     assert_eq!(all(&mut receiver(), &stream), Ok(vec![text("€")]));
 }
@@ -201,16 +153,10 @@ fn claimed_length_reserves_nothing() {
 
 #[test]
 fn limits_are_judged_by_the_header() {
-    assert_eq!(
-        all(&mut receiver(), &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 1]),
-        Err(ProtocolError::FrameTooBig)
-    );
+    assert_eq!(all(&mut receiver(), &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 1]), Err(ProtocolError::FrameTooBig));
     let mut stream = frame(0x02, &[0; LIMIT]);
     stream.extend_from_slice(&[0x80, 1]);
-    assert_eq!(
-        all(&mut receiver(), &stream),
-        Err(ProtocolError::MessageTooBig)
-    );
+    assert_eq!(all(&mut receiver(), &stream), Err(ProtocolError::MessageTooBig));
     let whole = [frame(0x02, &[0; LIMIT - 1]), frame(0x80, &[0])].concat();
     assert!(all(&mut receiver(), &whole).is_ok());
 }
@@ -278,10 +224,7 @@ fn pieces_lift_the_limit_of_the_message_not_of_the_frame() {
         }
     }
     assert_eq!(total, 1 + 10 * LIMIT);
-    assert_eq!(
-        all(&mut receiver, &[0x80, 127, 0, 0, 0, 0, 0, 1, 0, 1]),
-        Err(ProtocolError::FrameTooBig)
-    );
+    assert_eq!(all(&mut receiver, &[0x80, 127, 0, 0, 0, 0, 0, 1, 0, 1]), Err(ProtocolError::FrameTooBig));
 }
 
 #[test]
@@ -300,24 +243,14 @@ fn compressed_in_fragments_with_a_ping_between() {
     let mut compressed = Vec::new();
     assert!(Deflater::new(DIRECTION, 6).deflate(plain.as_bytes(), &mut compressed));
     let (head, tail) = compressed.split_at(compressed.len() / 2);
-    let stream = [
-        frame(0x41, head),
-        frame(0x89, b"p"),
-        frame(0x00, tail),
-        frame(0x80, b""),
-        frame(0x81, b"plain"),
-    ]
-    .concat();
+    let stream =
+        [frame(0x41, head), frame(0x89, b"p"), frame(0x00, tail), frame(0x80, b""), frame(0x81, b"plain")].concat();
     for cut in 0..=stream.len() {
         let mut receiver = Receiver::new(false, LIMIT, LIMIT, Some(Inflater::new(DIRECTION)));
         let (head, tail) = stream.split_at(cut);
         let mut found = all(&mut receiver, head).expect("valid");
         found.extend(all(&mut receiver, tail).expect("valid"));
-        assert_eq!(
-            found,
-            [Received::Ping(b"p".to_vec()), text(&plain), text("plain")],
-            "cut {cut}"
-        );
+        assert_eq!(found, [Received::Ping(b"p".to_vec()), text(&plain), text("plain")], "cut {cut}");
     }
 }
 
@@ -326,10 +259,7 @@ fn compressed_text_must_be_utf8_once_inflated() {
     let mut compressed = Vec::new();
     Deflater::new(DIRECTION, 6).deflate(b"\xff\xfe", &mut compressed);
     let mut receiver = Receiver::new(false, LIMIT, LIMIT, Some(Inflater::new(DIRECTION)));
-    assert_eq!(
-        all(&mut receiver, &frame(0xc1, &compressed)),
-        Err(ProtocolError::InvalidUtf8)
-    );
+    assert_eq!(all(&mut receiver, &frame(0xc1, &compressed)), Err(ProtocolError::InvalidUtf8));
 }
 
 #[test]
@@ -337,19 +267,7 @@ fn discarding_finds_only_the_close_frame() {
     let mut receiver = receiver();
     assert_eq!(all(&mut receiver, &frame(0x01, b"begun")), Ok(vec![]));
     receiver.discard();
-    let stream = [
-        frame(0x00, &[0xff; 1000]),
-        frame(0x80, b"end"),
-        frame(0x82, &[1; LIMIT]),
-        frame(0x88, b""),
-    ]
-    .concat();
-    assert_eq!(
-        all(&mut receiver, &stream),
-        Ok(vec![Received::Close {
-            code: None,
-            reason: String::new()
-        }])
-    );
+    let stream = [frame(0x00, &[0xff; 1000]), frame(0x80, b"end"), frame(0x82, &[1; LIMIT]), frame(0x88, b"")].concat();
+    assert_eq!(all(&mut receiver, &stream), Ok(vec![Received::Close { code: None, reason: String::new() }]));
     assert_eq!(receiver.buffered(), 0);
 }

@@ -49,13 +49,7 @@ fn accepted_at_every_split_with_the_rest_kept() {
         let first = handshake.handle_input(head).expect("so far so good");
         let (established, late) = match first {
             Some(established) => (established, tail),
-            None => (
-                handshake
-                    .handle_input(tail)
-                    .expect("good")
-                    .expect("complete"),
-                &[][..],
-            ),
+            None => (handshake.handle_input(tail).expect("good").expect("complete"), &[][..]),
         };
         assert_eq!(established.protocol.as_deref(), Some("sip"));
         let rest = [&established.rest, late].concat();
@@ -66,27 +60,15 @@ fn accepted_at_every_split_with_the_rest_kept() {
 #[test]
 fn own_server_is_accepted() {
     let settings = Settings::default();
-    let request = ClientRequest {
-        deflate: Some(settings),
-        ..request()
-    };
+    let request = ClientRequest { deflate: Some(settings), ..request() };
     let (mut handshake, bytes) = ClientHandshake::new(request, [7; 16]).expect("request");
     let text = String::from_utf8(bytes).expect("ascii");
-    let headers = text
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_once(": "));
-    let line = Request {
-        method: "GET",
-        version: Some("HTTP/1.1"),
-    };
+    let headers = text.lines().skip(1).filter_map(|line| line.split_once(": "));
+    let line = Request { method: "GET", version: Some("HTTP/1.1") };
     let upgrade = accept(line, headers).expect("accepted");
     let agreed = upgrade.negotiate_deflate(&settings);
     let bytes = response(&upgrade, Some("v1"), agreed.as_ref());
-    let established = handshake
-        .handle_input(&bytes)
-        .expect("good")
-        .expect("complete");
+    let established = handshake.handle_input(&bytes).expect("good").expect("complete");
     assert_eq!(established.protocol.as_deref(), Some("v1"));
     assert_eq!(established.deflate, agreed);
     assert!(agreed.is_some());
@@ -95,23 +77,10 @@ fn own_server_is_accepted() {
 #[test]
 fn refusals_keep_their_status() {
     for status in [200, 301, 400, 401, 404, 426, 503] {
-        assert_eq!(
-            answer(&format!("HTTP/1.1 {status} X\r\n\r\n")),
-            Err(ClientError::Refused(status))
-        );
+        assert_eq!(answer(&format!("HTTP/1.1 {status} X\r\n\r\n")), Err(ClientError::Refused(status)));
     }
-    for line in [
-        "",
-        "HTTP/1.0 101 X",
-        "HTTP/1.1",
-        "HTTP/1.1 1x1 X",
-        "SIP/2.0 200 OK",
-    ] {
-        assert_eq!(
-            answer(&format!("{line}\r\n\r\n")),
-            Err(ClientError::BadStatus),
-            "{line}"
-        );
+    for line in ["", "HTTP/1.0 101 X", "HTTP/1.1", "HTTP/1.1 1x1 X", "SIP/2.0 200 OK"] {
+        assert_eq!(answer(&format!("{line}\r\n\r\n")), Err(ClientError::BadStatus), "{line}");
     }
 }
 
@@ -126,32 +95,17 @@ fn needed_headers_are_checked() {
             "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
         ),
     ] {
-        assert_eq!(
-            answer(&good("").replace(&format!("{line}\r\n"), "")),
-            Err(ClientError::HeaderMissing(missing))
-        );
-        assert_eq!(
-            answer(&good("").replace(line, mismatch)),
-            Err(ClientError::HeaderMismatch(missing))
-        );
+        assert_eq!(answer(&good("").replace(&format!("{line}\r\n"), "")), Err(ClientError::HeaderMissing(missing)));
+        assert_eq!(answer(&good("").replace(line, mismatch)), Err(ClientError::HeaderMismatch(missing)));
     }
 }
 
 #[test]
 fn what_was_not_offered_is_refused() {
-    for line in [
-        "Sec-WebSocket-Protocol: chat\r\n",
-        "Sec-WebSocket-Extensions: permessage-deflate\r\n",
-    ] {
-        assert!(matches!(
-            answer(&good(line)),
-            Err(ClientError::NotOffered(_))
-        ));
+    for line in ["Sec-WebSocket-Protocol: chat\r\n", "Sec-WebSocket-Extensions: permessage-deflate\r\n"] {
+        assert!(matches!(answer(&good(line)), Err(ClientError::NotOffered(_))));
     }
-    assert!(matches!(
-        answer(&good("Sec-WebSocket-Protocol: sip, v1\r\n")),
-        Err(ClientError::HeaderMismatch(_))
-    ));
+    assert!(matches!(answer(&good("Sec-WebSocket-Protocol: sip, v1\r\n")), Err(ClientError::HeaderMismatch(_))));
 }
 
 #[test]
@@ -170,34 +124,13 @@ fn endless_response_is_given_up() {
 #[test]
 fn request_cannot_be_split() {
     for request in [
-        ClientRequest {
-            host: "a\r\nX: y",
-            ..request()
-        },
-        ClientRequest {
-            host: "",
-            ..request()
-        },
-        ClientRequest {
-            resource: "/a b",
-            ..request()
-        },
-        ClientRequest {
-            resource: "ws",
-            ..request()
-        },
-        ClientRequest {
-            protocols: &["a,b"],
-            ..request()
-        },
-        ClientRequest {
-            headers: &[("X", "a\r\nY: b")],
-            ..request()
-        },
+        ClientRequest { host: "a\r\nX: y", ..request() },
+        ClientRequest { host: "", ..request() },
+        ClientRequest { resource: "/a b", ..request() },
+        ClientRequest { resource: "ws", ..request() },
+        ClientRequest { protocols: &["a,b"], ..request() },
+        ClientRequest { headers: &[("X", "a\r\nY: b")], ..request() },
     ] {
-        assert_eq!(
-            ClientHandshake::new(request, NONCE).err(),
-            Some(ClientError::InvalidRequest)
-        );
+        assert_eq!(ClientHandshake::new(request, NONCE).err(), Some(ClientError::InvalidRequest));
     }
 }

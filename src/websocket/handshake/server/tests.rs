@@ -2,10 +2,7 @@ use super::*;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-const GET: Request<'_> = Request {
-    method: "GET",
-    version: Some("HTTP/1.1"),
-};
+const GET: Request<'_> = Request { method: "GET", version: Some("HTTP/1.1") };
 
 /// RFC 6455 §1.2's request.
 fn headers() -> Vec<(&'static str, &'static str)> {
@@ -81,10 +78,7 @@ fn method_and_http_version() {
         assert_eq!(refusal.headers(), [("Allow", "GET")]);
     }
     for version in ["HTTP/1.0", "HTTP/0.9", "HTTP/1", "HTTP", ""] {
-        let request = Request {
-            version: Some(version),
-            ..GET
-        };
+        let request = Request { version: Some(version), ..GET };
         let refusal = accept(request, headers()).expect_err("refused");
         assert_eq!(refusal.status(), 505, "{version}");
     }
@@ -109,14 +103,8 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn upgrade_and_connection_must_have_the_token() {
-    assert_eq!(
-        refusal(with("Upgrade", "websockets")),
-        (Reason::NotWebSocket, 426)
-    );
-    assert_eq!(
-        refusal(with("Connection", "keep-alive")),
-        (Reason::MissingConnection, 400)
-    );
+    assert_eq!(refusal(with("Upgrade", "websockets")), (Reason::NotWebSocket, 426));
+    assert_eq!(refusal(with("Connection", "keep-alive")), (Reason::MissingConnection, 400));
 }
 
 #[test]
@@ -146,10 +134,7 @@ fn hixie_76_is_told_the_version() {
 #[test]
 fn key_must_be_sixteen_octets() {
     for key in ["x", "", "dGhlIHNhbXBsZSBub25jZQ", "AAAA"] {
-        assert_eq!(
-            refusal(with("Sec-WebSocket-Key", key)),
-            (Reason::InvalidKey, 400)
-        );
+        assert_eq!(refusal(with("Sec-WebSocket-Key", key)), (Reason::InvalidKey, 400));
     }
 }
 
@@ -176,10 +161,7 @@ fn protocol_lines_are_joined_in_order() {
 #[test]
 fn protocols_must_be_tokens() {
     for value in ["a b", "a/b", "\"sip\"", "sip\u{7f}", "sïp"] {
-        assert_eq!(
-            refusal(with("Sec-WebSocket-Protocol", value)),
-            (Reason::InvalidProtocol, 400)
-        );
+        assert_eq!(refusal(with("Sec-WebSocket-Protocol", value)), (Reason::InvalidProtocol, 400));
     }
 }
 
@@ -189,42 +171,28 @@ fn response_never_names_what_was_not_offered() {
     let text = String::from_utf8(response(&upgrade, Some("sip"), None)).expect("ascii");
     assert!(!text.contains("Sec-WebSocket-Protocol"));
     let text = String::from_utf8(response(&upgrade, Some("CHAT"), None)).expect("ascii");
-    assert!(
-        text.contains("Sec-WebSocket-Protocol: chat\r\n"),
-        "spelt as offered"
-    );
+    assert!(text.contains("Sec-WebSocket-Protocol: chat\r\n"), "spelt as offered");
 }
 
 #[test]
 fn extension_lines_are_joined() {
     let mut headers = and("Sec-WebSocket-Extensions", "foo");
-    headers.push((
-        "Sec-WebSocket-Extensions",
-        "permessage-deflate; client_max_window_bits",
-    ));
+    headers.push(("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"));
     let upgrade = accept(GET, headers).expect("ok");
     assert_eq!(upgrade.extensions.len(), 2);
-    let agreed = upgrade
-        .negotiate_deflate(&Settings::default())
-        .expect("agreed");
+    let agreed = upgrade.negotiate_deflate(&Settings::default()).expect("agreed");
     let text = String::from_utf8(response(&upgrade, None, Some(&agreed))).expect("ascii");
     assert!(text.ends_with("Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"));
 }
 
 #[test]
 fn malformed_extensions_fail_the_handshake() {
-    assert_eq!(
-        refusal(and("Sec-WebSocket-Extensions", "permessage-deflate;;")),
-        (Reason::InvalidExtensions, 400)
-    );
+    assert_eq!(refusal(and("Sec-WebSocket-Extensions", "permessage-deflate;;")), (Reason::InvalidExtensions, 400));
 }
 
 #[test]
 fn log_line_is_one_printable_line() {
-    let request = Request {
-        method: "G\r\nET\u{1b}[31m",
-        ..GET
-    };
+    let request = Request { method: "G\r\nET\u{1b}[31m", ..GET };
     let line = accept(request, headers()).expect_err("refused").to_string();
     assert!(!line.chars().any(char::is_control), "{line:?}");
     let long = Reason::Version("9".repeat(500)).to_string();
