@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::close::{self, CloseCode};
 use super::config::{Config, Role, Timing};
 use super::deflate::codec::{Deflater, Direction, Inflater};
+use super::error::ProtocolError;
 use super::event::{Close, CloseCause, Counters, Event, SendError};
 use super::frame::{DataOpcode, Header, Opcode};
 use super::output::Output;
@@ -30,6 +31,13 @@ enum Phase {
     Closing,
     Draining,
     Finished,
+}
+
+/// An end that came in behind events which the consumer has not dealt with.
+#[derive(Debug)]
+enum Ending {
+    Close { code: Option<CloseCode>, reason: String },
+    Violation(ProtocolError),
 }
 
 /// A connection.
@@ -48,6 +56,11 @@ pub struct Connection {
     events: VecDeque<Event>,
     /// The payloads in `events`.
     backlog: usize,
+    /// The consumer has taken an event and not come back for the next.
+    in_hand: bool,
+    /// Acted on once the consumer comes back and `events` is empty: what it answers to them still
+    /// goes out ahead of the close frame. `close_deadline` bounds the wait.
+    ending: Option<Ending>,
     /// [`Event::Close`] is in `events` or has been taken.
     ended: bool,
     output: Output,
@@ -94,6 +107,8 @@ impl Connection {
             eof: false,
             events: VecDeque::new(),
             backlog: 0,
+            in_hand: false,
+            ending: None,
             ended: false,
             output: Output::default(),
             deflater,
@@ -143,7 +158,7 @@ impl Connection {
             self.end(None, String::new(), CloseCause::WriteTimeout);
             self.finish();
         }
-        if reached(self.close_deadline) {
+        if reached(self.close_deadline) && !self.conclude(now) {
             self.end(None, String::new(), CloseCause::CloseTimeout);
             self.finish();
         }
@@ -168,10 +183,16 @@ impl Connection {
 
     // What the consumer is given.
 
-    /// The next event.
+    /// The next event. To call it again says that the one before has been dealt with: a peer's
+    /// close frame or violation behind it is acted on only then, or after `close_timeout`.
     pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
         let was_heard = self.wants_input();
+        self.in_hand = false;
+        if self.events.is_empty() {
+            self.conclude(now);
+        }
         let event = self.events.pop_front()?;
+        self.in_hand = true;
         self.backlog = self.backlog.saturating_sub(weight(&event));
         if self.events.is_empty() {
             if self.events.capacity() > 8 {
@@ -184,6 +205,11 @@ impl Connection {
             self.last_heard = now;
         }
         Some(event)
+    }
+
+    /// Whether [`Self::poll_event`] has something to give.
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty() || self.ending.is_some()
     }
 
     // What the consumer asks for.
@@ -226,7 +252,7 @@ impl Connection {
     /// Begins the close handshake; [`Event::Close`] tells its end. Messages that come after this
     /// are dropped. Again, or after the peer's close frame, it does nothing.
     pub fn close(&mut self, now: Instant, code: CloseCode, reason: &str) {
-        if self.phase != Phase::Open {
+        if self.conclude(now) || self.phase != Phase::Open {
             return;
         }
         self.push(now, Opcode::Close, false, &close::payload(Some(code), reason));
@@ -280,6 +306,7 @@ impl Connection {
     /// Whether the transport should be read. False while the consumer has events to take.
     pub fn wants_input(&self) -> bool {
         match self.phase {
+            Phase::Open if self.ending.is_some() => !self.eof,
             Phase::Open => self.held.is_empty() && !self.is_backlogged() && !self.eof,
             Phase::Closing | Phase::Draining => !self.eof,
             Phase::Finished => false,
@@ -325,19 +352,18 @@ impl Connection {
 
     /// Decodes `data` as far as the backlog allows and returns what is left.
     fn decode<'a>(&mut self, now: Instant, mut data: &'a [u8]) -> &'a [u8] {
-        while matches!(self.phase, Phase::Open | Phase::Closing) && !self.is_backlogged() {
+        while self.is_decoding() && !self.is_backlogged() {
             match self.receiver.next(&mut data) {
                 Ok(Some(received)) => self.receive(now, received),
                 Ok(None) => break,
-                Err(error) => {
-                    self.fail_for(now, error.close_code(), &error.to_string(), CloseCause::Violation(error));
-                }
+                Err(error) => self.meet(now, Ending::Violation(error)),
             }
         }
-        match self.phase {
-            Phase::Open | Phase::Closing => data,
-            Phase::Draining | Phase::Finished => &[],
-        }
+        if self.is_decoding() { data } else { &[] }
+    }
+
+    fn is_decoding(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Closing) && self.ending.is_none()
     }
 
     fn decode_held(&mut self, now: Instant) {
@@ -350,7 +376,7 @@ impl Connection {
                 self.held = left.to_vec();
             }
         }
-        if self.eof && self.held.is_empty() && self.phase != Phase::Draining {
+        if self.eof && self.held.is_empty() && self.is_decoding() {
             self.end(None, String::new(), CloseCause::Eof);
             self.finish();
         }
@@ -390,6 +416,36 @@ impl Connection {
                 Event::Pong(payload)
             }
             Received::Close { code, reason } => {
+                self.meet(now, Ending::Close { code, reason });
+                return;
+            }
+        };
+        if self.phase == Phase::Open {
+            self.backlog += weight(&event);
+            self.events.push_back(event);
+        }
+    }
+
+    /// The peer ends the connection, by a close frame or a violation.
+    fn meet(&mut self, now: Instant, ending: Ending) {
+        let is_last = self.events.is_empty() && !self.in_hand;
+        self.ending = Some(ending);
+        if self.phase == Phase::Closing || is_last {
+            self.conclude(now);
+        } else {
+            self.close_deadline = now.checked_add(self.timing.close_timeout);
+            self.receiver.discard();
+        }
+    }
+
+    /// Acts on the end that was met, if there is one.
+    fn conclude(&mut self, now: Instant) -> bool {
+        match self.ending.take() {
+            None => return false,
+            Some(Ending::Violation(error)) => {
+                self.fail_for(now, error.close_code(), &error.to_string(), CloseCause::Violation(error));
+            }
+            Some(Ending::Close { code, reason }) => {
                 let cause = if self.phase == Phase::Open {
                     self.push(now, Opcode::Close, false, &close::payload(code, ""));
                     CloseCause::Peer
@@ -398,13 +454,9 @@ impl Connection {
                 };
                 self.drain(now);
                 self.end(code, reason, cause);
-                return;
             }
-        };
-        if self.phase == Phase::Open {
-            self.backlog += weight(&event);
-            self.events.push_back(event);
         }
+        true
     }
 
     /// Sends a close frame unless one was sent, and takes nothing more from the peer.
@@ -463,6 +515,7 @@ impl Connection {
         self.receiver.discard();
         self.deflater = None;
         self.owed_pong = None;
+        self.ending = None;
         self.held = Vec::new();
     }
 
@@ -477,7 +530,11 @@ impl Connection {
     /// peer's.
     fn idle_deadline(&self) -> Option<Instant> {
         let timeout = self.timing.idle_timeout?;
-        if self.phase == Phase::Open && self.wants_input() { self.last_heard.checked_add(timeout) } else { None }
+        if self.phase == Phase::Open && self.ending.is_none() && self.wants_input() {
+            self.last_heard.checked_add(timeout)
+        } else {
+            None
+        }
     }
 
     fn write_deadline(&self) -> Option<Instant> {

@@ -9,7 +9,8 @@
 //! After every `handle_*`, `send_*`, `ping` or `close`:
 //!
 //! 1. take events until [`Connection::poll_event`] gives `None`, or stop when the consumer has
-//!    enough: what was not taken bounds what is decoded next;
+//!    enough: what was not taken bounds what is decoded next. An event is dealt with before the
+//!    next is asked for;
 //! 2. write [`Connection::poll_output`] and tell how much went by [`Connection::consume`];
 //! 3. once [`Connection::wants_shutdown`], shut the write side down (TLS: close_notify, then FIN);
 //! 4. once [`Connection::is_finished`], close the descriptor;

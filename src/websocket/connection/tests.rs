@@ -202,6 +202,75 @@ fn violation_is_answered_drained_and_lingered_over() {
     assert!(server.is_finished());
 }
 
+/// Takes events one by one and echoes each message before the next is asked for.
+fn echo(connection: &mut Connection, now: Instant) {
+    while let Some(event) = connection.poll_event(now) {
+        if let Event::Message { opcode, payload } = event {
+            assert_eq!(connection.send_message(now, opcode, &payload), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn answers_to_what_came_before_go_out_ahead_of_the_close_frame() {
+    let now = Instant::now();
+    for (end, code) in [(frame(0x83, b""), [3, 234]), (frame(0x88, &[3, 233]), [3, 233])] {
+        for messages in [1, 2, MAX_EVENTS, MAX_EVENTS + 1] {
+            let mut server = server(now);
+            let mut stream = frame(0x81, b"echo").repeat(messages);
+            stream.extend_from_slice(&end);
+            stream.extend(frame(0x81, b"lost"));
+            server.handle_input(now, &stream);
+            assert!(server.has_event());
+            echo(&mut server, now);
+            let out = written(&mut server, now);
+            assert_eq!(out[..6 * messages], b"\x81\x04echo".repeat(messages));
+            assert_eq!(out[6 * messages], 0x88);
+            assert_eq!(out[6 * messages + 2..][..2], code);
+            assert!(server.wants_shutdown() && !server.has_event());
+        }
+    }
+}
+
+#[test]
+fn consumer_with_a_message_in_hand_may_still_answer_it() {
+    let now = Instant::now();
+    let mut server = server(now);
+    server.handle_input(now, &frame(0x81, b"first"));
+    assert!(server.poll_event(now).is_some());
+    server.handle_input(now, &frame(0x88, &[3, 232]));
+    assert_eq!(server.send_message(now, DataOpcode::Text, b"answer"), Ok(()));
+    assert_eq!(closed(&events(&mut server, now)).cause, CloseCause::Peer);
+    assert_eq!(written(&mut server, now), b"\x81\x06answer\x88\x02\x03\xe8");
+}
+
+#[test]
+fn end_behind_untaken_events_does_not_wait_for_ever() {
+    let now = Instant::now();
+    let mut server = server(now);
+    server.handle_input(now, &[frame(0x81, b"untaken"), frame(0x88, b"")].concat());
+    assert_eq!(server.queued_bytes(), 0);
+    assert_eq!(server.poll_timeout(), Some(now + seconds(5)));
+    server.handle_eof(now);
+    assert!(!server.is_finished());
+    server.handle_timeout(now + seconds(5));
+    assert_eq!(written(&mut server, now), [0x88, 0]);
+    assert!(server.is_finished());
+    assert_eq!(events(&mut server, now).len(), 2);
+}
+
+#[test]
+fn own_close_answers_an_end_that_waits() {
+    let now = Instant::now();
+    let mut server = server(now);
+    server.handle_input(now, &[frame(0x81, b"untaken"), frame(0x88, &[3, 233])].concat());
+    server.close(now, CloseCode::NORMAL, "");
+    assert_eq!(written(&mut server, now), [0x88, 2, 3, 233]);
+    assert!(server.wants_shutdown());
+    let events = events(&mut server, now);
+    assert_eq!(closed(&events).cause, CloseCause::Peer);
+}
+
 #[test]
 fn eof_without_a_close_frame() {
     let now = Instant::now();
