@@ -107,7 +107,8 @@ pub trait RtpEngine: Send + Sync + Sized + 'static {
 
     /// Two-party native bridging, called for either side: `peer` is the other session, `None`
     /// when the bridge ends. Asterisk calls only when both instances are of this engine, and
-    /// ignores the answer; [`Instance::is_bridged`] tells what it decided.
+    /// ignores the answer. It calls before it notes the change: [`Instance::is_bridged`] still tells
+    /// the former state.
     fn local_bridge(&self, instance: &Instance<'_>, peer: Option<Arc<Self>>) -> bool;
 
     fn set_read_format(&self, instance: &Instance<'_>, format: &Format) -> bool {
