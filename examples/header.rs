@@ -9,6 +9,10 @@ const INTRODUCTION: &str = "/*
  * What C code may call in res_rust_webrtc.so. Written by tests/rig/header from
  * src/host/c_face.rs: change it there.
  *
+ * A module of Asterisk's finds these functions with dlsym() on a handle from
+ * dlopen(\"res_rust_webrtc.so\", RTLD_NOW | RTLD_NOLOAD), and closes the handle when it is done.
+ * dlsym(RTLD_DEFAULT, ...) would keep this module mapped after its unload.
+ *
  * The module also provides the functions that asterisk/http_websocket.h declares, in the place of
  * res_http_websocket: use them through that header, as with Asterisk's own module.
  */";

@@ -1,8 +1,10 @@
 //! What C code may call in this module, besides the WebSocket functions that Asterisk's own header
 //! declares. `include/res_rust_webrtc.h` is written from this file (`tests/rig/header`).
 //!
-//! Another module finds these functions with `dlsym(RTLD_DEFAULT, …)`: the module is loaded with
-//! its symbols global, and a reference at link time would make it a condition for loading the other.
+//! Another module finds these functions through a handle of its own (`dlopen` with `RTLD_NOLOAD`,
+//! then `dlsym`) and closes that when it is done. A reference at link time would make this module a
+//! condition for loading the other, and `dlsym(RTLD_DEFAULT, …)` would keep this module mapped
+//! after its unload: glibc then counts the caller as dependent on it.
 
 use std::ffi::c_char;
 

@@ -100,14 +100,16 @@ static void settings(void)
 	config_set("webrtc.conf", "[websocket]\nmax_message_size = big\n");
 }
 
-/* What include/res_rust_webrtc.h promises, found as another module would find it. */
+/* What include/res_rust_webrtc.h promises, found as it says. */
 static void c_face(void)
 {
-	__typeof__(rust_webrtc_version) *version = dlsym(RTLD_DEFAULT, "rust_webrtc_version");
+	void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+	__typeof__(rust_webrtc_version) *version = dlsym(library, "rust_webrtc_version");
 
 	expect(version, "rust_webrtc_version is not exported");
 	console_run("webrtc show version", out, sizeof(out));
 	expect(strstr(out, version()), "two versions: %s and %s", version(), out);
+	dlclose(library);
 }
 
 /* A file that cannot be parsed leaves the settings; one that vanished gives the defaults. */
