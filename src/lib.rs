@@ -20,7 +20,7 @@
 //! | [`capture`] | std | |
 //! | [`driver`] | rtc, websocket, settings, capture, sync | libc, if-addrs, log |
 //! | `glue` | host, driver, rtc, websocket, settings, capture, sync, `MODULE_INFO` | log |
-//! | `module` | host, glue, driver, settings, sync | |
+//! | `module` | host, glue, driver, settings, sync, `MODULE_INFO` | |
 //!
 //! `host::openssl` is the one exception to "cores never import host": it is what the crate
 //! `openssl` would be if its licence and its ex_data callbacks suited a module that is unloaded

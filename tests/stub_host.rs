@@ -147,6 +147,11 @@ fn twenty_loads_and_unloads_leave_nothing() {
 }
 
 #[test]
+fn calls_leave_nothing_and_strangers_change_nothing() {
+    drive("calls");
+}
+
+#[test]
 fn a_panic_stays_inside() {
     drive("panic");
 }

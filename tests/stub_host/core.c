@@ -234,6 +234,41 @@ int __ao2_unlock(void *data, const char *file, const char *function, int line, c
 	return 0;
 }
 
+/* A list: what an engine fills with its candidates. */
+struct ao2_container {
+	void *objects[64];
+	int number;
+};
+
+static void empty_container(void *data)
+{
+	struct ao2_container *container = data;
+
+	while (container->number) {
+		__ao2_ref(container->objects[--container->number], -1, NULL, __FILE__, __LINE__, __func__);
+	}
+}
+
+struct ao2_container *__ao2_container_alloc_list(unsigned int ao2_options, unsigned int options, ao2_sort_fn *sort,
+	ao2_callback_fn *compare, const char *tag, const char *file, int line, const char *function)
+{
+	return __ao2_alloc(sizeof(struct ao2_container), empty_container, ao2_options, tag, file, line, function);
+}
+
+int __ao2_link(struct ao2_container *container, void *object, int flags, const char *tag, const char *file, int line,
+	const char *function)
+{
+	expect(container->number < 64, "more objects than the stub host's list can hold");
+	__ao2_ref(object, 1, tag, file, line, function);
+	container->objects[container->number++] = object;
+	return 1;
+}
+
+int ao2_container_count(struct ao2_container *container)
+{
+	return container->number;
+}
+
 /* --- modules --- */
 
 const char *ast_get_version(void)

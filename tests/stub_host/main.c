@@ -213,6 +213,7 @@ int main(int argc, char **argv)
 	path = argv[1];
 	/* What the C library keeps open for good is opened before anything is counted. */
 	count_all();
+	formats_make();
 	if (!strcmp(argv[2], "cycles")) {
 		cycles(20);
 	} else if (!strcmp(argv[2], "panic")) {
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
 	} else {
 		fail("no scenario '%s'", argv[2]);
 	}
+	formats_free();
 	puts("stub host: well");
 	return 0;
 }

@@ -98,10 +98,29 @@ struct ast_format {
 	const char *name;
 };
 
-static struct ast_format ulaw = { "ulaw" };
-static struct ast_format g722 = { "g722" };
-struct ast_format *ast_format_ulaw = &ulaw;
-struct ast_format *ast_format_g722 = &g722;
+struct ast_format *ast_format_ulaw;
+struct ast_format *ast_format_g722;
+
+static struct ast_format *format(const char *name)
+{
+	struct ast_format *made = __ao2_alloc(sizeof(*made), NULL, AO2_ALLOC_OPT_LOCK_NOLOCK, NULL, __FILE__, __LINE__, __func__);
+
+	made->name = name;
+	return made;
+}
+
+void formats_make(void)
+{
+	ast_format_ulaw = format("ulaw");
+	ast_format_g722 = format("g722");
+}
+
+void formats_free(void)
+{
+	/* One reference each is left, or the engine kept some or gave too many back. */
+	expect(__ao2_ref(ast_format_ulaw, -1, NULL, __FILE__, __LINE__, __func__) == 1, "references to ulaw are left");
+	expect(__ao2_ref(ast_format_g722, -1, NULL, __FILE__, __LINE__, __func__) == 1, "references to g722 are left");
+}
 
 const char *ast_format_get_name(const struct ast_format *format)
 {
@@ -306,7 +325,7 @@ struct ast_rtp_payload_type *ast_rtp_codecs_get_payload(struct ast_rtp_codecs *c
 	}
 	type = __ao2_alloc(sizeof(*type), NULL, AO2_ALLOC_OPT_LOCK_NOLOCK, NULL, __FILE__, __LINE__, __func__);
 	type->asterisk_format = payload == ULAW;
-	type->format = payload == ULAW ? &ulaw : NULL;
+	type->format = payload == ULAW ? ast_format_ulaw : NULL;
 	type->rtp_code = payload == ULAW ? 0 : AST_RTP_DTMF;
 	type->payload = payload;
 	return type;
@@ -315,7 +334,7 @@ struct ast_rtp_payload_type *ast_rtp_codecs_get_payload(struct ast_rtp_codecs *c
 static int code_of(int asterisk_format, const struct ast_format *format, int code)
 {
 	if (asterisk_format) {
-		return format == &ulaw ? ULAW : -1;
+		return format == ast_format_ulaw ? ULAW : -1;
 	}
 	return code == AST_RTP_DTMF ? TELEPHONE_EVENT : -1;
 }
@@ -376,18 +395,43 @@ static void destroy_instance(void *data)
 	unlock(instance); \
 } while (0)
 
-static void offer(struct ast_rtp_engine *engine, struct ast_rtp_instance *instance)
+/* A peer that is offered as a candidate and never answers. */
+static int silent_peer(struct sockaddr_in *address)
+{
+	socklen_t length = sizeof(*address);
+	int peer = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	memset(address, 0, sizeof(*address));
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	expect(peer >= 0 && !bind(peer, (struct sockaddr *) address, length), "no socket for the peer");
+	getsockname(peer, (struct sockaddr *) address, &length);
+	return peer;
+}
+
+/* Before DTLS is up it gets connectivity checks and perhaps a ClientHello, and no media. */
+static void expect_no_media(int peer)
+{
+	unsigned char packet[2048];
+	ssize_t length;
+	int checks = 0;
+
+	while ((length = recv(peer, packet, sizeof(packet), 0)) > 0) {
+		expect(packet[0] < 64, "a packet that begins with %d was sent before there were keys", packet[0]);
+		checks += packet[0] < 4;
+	}
+	expect(checks, "no connectivity check was sent");
+}
+
+static void offer(struct ast_rtp_engine *engine, struct ast_rtp_instance *instance, const struct sockaddr_in *peer)
 {
 	struct ast_rtp_engine_ice_candidate candidate = {
 		.foundation = "1", .id = AST_RTP_ICE_COMPONENT_RTP, .transport = "udp", .priority = 2130706431,
 		.type = AST_RTP_ICE_CANDIDATE_TYPE_HOST,
 	};
-	struct sockaddr_in *address = (struct sockaddr_in *) &candidate.address.ss;
 
-	address->sin_family = AF_INET;
-	address->sin_port = htons(9);
-	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	candidate.address.len = sizeof(*address);
+	memcpy(&candidate.address.ss, peer, sizeof(*peer));
+	candidate.address.len = sizeof(*peer);
 
 	call_void(ice->set_authentication, "peer", NULL);
 	call_void(ice->set_authentication, NULL, "peerpasswordpeerpassword");
@@ -396,7 +440,7 @@ static void offer(struct ast_rtp_engine *engine, struct ast_rtp_instance *instan
 	call_void(dtls->set_fingerprint, AST_RTP_DTLS_HASH_SHA256,
 		"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF");
 	call_void(ice->change_components, 1);
-	call_void(payload_set, ULAW, 1, &ulaw, 0);
+	call_void(payload_set, ULAW, 1, ast_format_ulaw, 0);
 	call_void(payload_set, TELEPHONE_EVENT, 0, NULL, AST_RTP_DTMF);
 	instance->properties[AST_RTP_PROPERTY_RTCP] = AST_RTP_INSTANCE_RTCP_MUX;
 	call_void(prop_set, AST_RTP_PROPERTY_RTCP, AST_RTP_INSTANCE_RTCP_MUX);
@@ -455,7 +499,7 @@ static void media(struct ast_rtp_engine *engine, struct ast_rtp_instance *instan
 	static unsigned char silence[AST_FRIENDLY_OFFSET + 160];
 	struct ast_frame voice = {
 		.frametype = AST_FRAME_VOICE, .datalen = 160, .samples = 160, .offset = AST_FRIENDLY_OFFSET, .src = "stub",
-		.subclass.format = &ulaw, .data.ptr = silence + AST_FRIENDLY_OFFSET,
+		.subclass.format = ast_format_ulaw, .data.ptr = silence + AST_FRIENDLY_OFFSET,
 	};
 	struct pollfd readable = { .fd = call(fd, 0), .events = POLLIN };
 	struct ast_frame *frame;
@@ -487,17 +531,19 @@ void engine_call(struct ast_rtp_engine *engine)
 		.verify = AST_RTP_DTLS_VERIFY_FINGERPRINT, .ephemeral_cert = 1,
 	};
 	struct ast_rtp_instance_stats stats = { 0 };
-	struct ast_sockaddr bind = { .len = sizeof(struct sockaddr_in) };
+	struct ast_sockaddr local = { .len = sizeof(struct sockaddr_in) };
 	struct ast_rtp_instance *instance;
+	struct sockaddr_in address;
+	int peer = silent_peer(&address);
 
-	bind.ss.ss_family = AF_INET;
-	((struct sockaddr_in *) &bind.ss)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	local.ss.ss_family = AF_INET;
+	((struct sockaddr_in *) &local.ss)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 
 	instance = __ao2_alloc(sizeof(*instance), destroy_instance, AO2_ALLOC_OPT_LOCK_MUTEX, NULL, __FILE__, __LINE__, __func__);
 	instance->engine = engine;
 	__ast_module_ref(engine->mod, __FILE__, __LINE__, __func__);
 	lock(instance);
-	expect(engine->new(instance, NULL, &bind, NULL) == 0, "the engine refuses an instance");
+	expect(engine->new(instance, NULL, &local, NULL) == 0, "the engine refuses an instance");
 	unlock(instance);
 	expect(instance->data, "new set no data");
 	expect(((struct sockaddr_in *) &instance->local.ss)->sin_port, "new set no local port");
@@ -505,7 +551,7 @@ void engine_call(struct ast_rtp_engine *engine)
 	expect(call(dtls->set_configuration, &dtls) == 0, "the DTLS configuration is refused");
 	instance->properties[AST_RTP_PROPERTY_DTMF] = 1;
 	call_void(prop_set, AST_RTP_PROPERTY_DTMF, 1);
-	offer(engine, instance);
+	offer(engine, instance, &address);
 	call(dtmf_mode_set, AST_RTP_DTMF_MODE_RFC2833);
 	answer(engine, instance);
 	media(engine, instance);
@@ -514,9 +560,11 @@ void engine_call(struct ast_rtp_engine *engine)
 	expect(stats.txcount == 0, "%u packets were sent before there were keys", stats.txcount);
 	/* Hold: chan_sip calls stop for it, and a re-INVITE goes on with the same. */
 	call_void(stop);
-	offer(engine, instance);
+	offer(engine, instance, &address);
 	answer(engine, instance);
 	call_void(stop);
 	call_void(dtls->stop);
+	expect_no_media(peer);
+	close(peer);
 	__ao2_ref(instance, -1, NULL, __FILE__, __LINE__, __func__);
 }

@@ -81,6 +81,8 @@ const char *console_usage(const char *words);
 void config_set(const char *file, const char *text);
 
 /* media.c */
+void formats_make(void);
+void formats_free(void);
 struct ast_rtp_engine *engine_find(const char *name);
 /* A whole call through the tables of one engine. */
 void engine_call(struct ast_rtp_engine *engine);
