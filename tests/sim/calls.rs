@@ -24,7 +24,8 @@ fn a_call_loses_nothing_and_is_never_in_the_clear() {
         pair.b.speak(pair.now);
         pair.run(ms(5));
         pair.answer();
-        pair.talk(ms(10_000));
+        // Long enough for a report of each side that answers one of the other.
+        pair.talk(ms(12_000));
         pair.run(ms(100));
         assert!(!pair.cleartext_on_the_wire());
         let everything = |peer: u32| (1..=peer).collect::<Vec<_>>();
