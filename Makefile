@@ -89,7 +89,7 @@ modules: $(if $(filter ours,$(ENGINE)),$(addprefix module-,$(or $(RIG_SUITES),bu
 module-%:
 	$(AS_ROOT) tests/rig/build $*
 
-## clean: remove what was built here (the roots in the cache stay: tests/rig/root SUITE --remove)
+## clean: remove what was built here (tests/rig/root SUITE --remove drops a cached root)
 .PHONY: clean
 clean:
 	$(AS_ROOT) rm -rf target
