@@ -6,11 +6,15 @@
 #include "asterisk/format.h"
 #include "asterisk/format_cap.h"
 #include "asterisk/frame.h"
+#include "asterisk/http.h"
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
+#include "asterisk/netsock2.h"
 #include "asterisk/optional_api.h"
 #include "asterisk/options.h"
+#include "asterisk/strings.h"
 #include "asterisk/utils.h"
+#include "asterisk/uuid.h"
 
 #include "shim.h"
 
@@ -168,4 +172,41 @@ int rw_format_cap_append(struct ast_format_cap *cap, struct ast_format *format, 
 	ast_format_cap_add(cap, format);
 	return 0;
 #endif
+}
+
+void *rw_ao2_find_key(struct ao2_container *container, const char *key)
+{
+	return ao2_find(container, key, OBJ_KEY);
+}
+
+void *rw_ao2_only_one(struct ao2_container *container)
+{
+	void *object = NULL;
+
+	ao2_lock(container);
+	if (ao2_container_count(container) == 1) {
+		object = ao2_callback(container, OBJ_NOLOCK, NULL, NULL);
+	}
+	ao2_unlock(container);
+	return object;
+}
+
+void rw_http_respond(struct ast_tcptls_session_instance *ser, int status, const char *title, const char *headers)
+{
+	struct ast_str *lines = ast_str_create(256);
+
+	if (lines) {
+		ast_str_set(&lines, 0, "%s", headers);
+	}
+	ast_http_send(ser, AST_HTTP_UNKNOWN, status, title, lines, NULL, 0, 0);
+}
+
+int rw_uuid(char *text, size_t size)
+{
+	return ast_uuid_generate_str(text, size) ? 0 : -1;
+}
+
+char *rw_strndup(const char *text, size_t size)
+{
+	return ast_strndup(text, size);
 }

@@ -17,6 +17,7 @@ struct ast_frame;
 struct ast_module;
 struct ast_rtp_engine;
 struct ast_sockaddr;
+struct ast_tcptls_session_instance;
 
 extern const char rw_gpl_key[];
 extern const char rw_buildopt_sum[];
@@ -28,12 +29,16 @@ int rw_verbose_at_least(int level);
 
 void *rw_malloc(size_t size);
 char *rw_strdup(const char *text);
+char *rw_strndup(const char *text, size_t size);
 void rw_free(void *memory);
 
 void *rw_ao2_alloc(size_t size, void (*destructor)(void *object));
 int rw_ao2_ref(void *object, int delta);
 void rw_ao2_lock(void *object);
 void rw_ao2_unlock(void *object);
+/* A reference to the object of that key, and to the only object that there is; or NULL. */
+void *rw_ao2_find_key(struct ao2_container *container, const char *key);
+void *rw_ao2_only_one(struct ao2_container *container);
 
 int rw_cli_register(struct ast_cli_entry *entry, struct ast_module *module);
 int rw_cli_unregister(struct ast_cli_entry *entry);
@@ -55,6 +60,11 @@ void rw_module_unref(struct ast_module *module);
 /* Optional functions (12+): name without underscores. Both do nothing where the registry is absent. */
 void rw_optional_provide(const char *name, void (*function)(void));
 void rw_optional_unprovide(const char *name, void (*function)(void));
+
+/* A response without a body; `headers` are whole lines. */
+void rw_http_respond(struct ast_tcptls_session_instance *ser, int status, const char *title, const char *headers);
+
+int rw_uuid(char *text, size_t size);
 
 struct ast_frame *rw_null_frame(void);
 void rw_frame_free(struct ast_frame *frame);

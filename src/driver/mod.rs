@@ -6,3 +6,4 @@ pub mod interfaces;
 pub mod rtp;
 #[expect(unsafe_code, reason = "system calls that std does not offer")]
 pub mod sys;
+pub mod websocket;

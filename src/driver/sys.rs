@@ -201,6 +201,14 @@ impl Thread {
     }
 }
 
+/// Whether `fd` becomes readable, or its peer goes, within `timeout` milliseconds; negative for as
+/// long as it takes.
+pub fn poll_readable(fd: RawFd, timeout: libc::c_int) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one `pollfd`, valid for the call.
+    check(unsafe { libc::poll(&raw mut poll, 1, timeout) }).map(|count| count > 0)
+}
+
 /// A connected pair of stream sockets, both non-blocking.
 pub fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;

@@ -5,3 +5,5 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod srtp;
+#[cfg(ast_has_iostream)]
+pub mod websocket;

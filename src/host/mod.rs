@@ -19,6 +19,12 @@ pub mod entry;
 pub mod format;
 #[cfg(feature = "module")]
 pub mod frame;
+#[cfg(all(feature = "module", ast_has_iostream))]
+pub mod http;
+#[cfg(all(feature = "module", ast_has_iostream))]
+pub mod http_websocket;
+#[cfg(all(feature = "module", ast_has_iostream))]
+pub mod iostream;
 #[cfg(feature = "module")]
 pub mod log;
 #[cfg(feature = "module")]

@@ -1,0 +1,219 @@
+//! The thread that reads and writes all sessions.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::session::{Opening, Session, Turn};
+use crate::driver::sys::{Epoll, EventFd, Interest, Ready, Thread};
+use crate::sync::lock;
+use crate::websocket::CloseCode;
+
+/// The wake-up's token; sessions count from 1.
+const WAKE: u64 = 0;
+
+/// One read. A TLS record holds at most 16 KiB, and a message for SIP at most 64.
+const SCRATCH: usize = 64 << 10;
+
+/// OpenSSL and Asterisk's logger are called on it.
+const STACK: usize = 256 << 10;
+
+/// All sessions and the thread that serves them.
+pub struct Reactor {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<Thread>>,
+}
+
+/// What sessions need of their reactor.
+pub(super) struct Shared {
+    pub(super) epoll: Epoll,
+    wake: EventFd,
+    sessions: Mutex<HashMap<u64, Arc<Session>>>,
+    kicked: Mutex<Vec<u64>>,
+    next: AtomicU64,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    /// Has the reactor look at a session.
+    pub(super) fn kick(&self, id: u64) {
+        let mut kicked = lock(&self.kicked);
+        let first = kicked.is_empty();
+        kicked.push(id);
+        drop(kicked);
+        if first {
+            self.wake.signal();
+        }
+    }
+
+    fn session(&self, id: u64) -> Option<Arc<Session>> {
+        lock(&self.sessions).get(&id).cloned()
+    }
+}
+
+impl Reactor {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            epoll: Epoll::new()?,
+            wake: EventFd::new()?,
+            sessions: Mutex::new(HashMap::new()),
+            kicked: Mutex::new(Vec::new()),
+            next: AtomicU64::new(1),
+            stopping: AtomicBool::new(false),
+        });
+        shared.epoll.add(shared.wake.as_raw_fd(), WAKE, Interest { readable: true, ..Interest::default() })?;
+        let theirs = Arc::clone(&shared);
+        let thread = Thread::spawn("rust-websocket", STACK, move || Worker::new(theirs).run())?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes a connection over. On failure the stream is closed and `on_end` is never called.
+    pub fn open(&self, opening: Opening) -> io::Result<Arc<Session>> {
+        if self.shared.stopping.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let now = Instant::now();
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let (session, input) = Session::new(id, opening, Arc::clone(&self.shared), now);
+        lock(&self.shared.sessions).insert(id, Arc::clone(&session));
+        if let Err(error) = session.start(&input, now) {
+            lock(&self.shared.sessions).remove(&id);
+            return Err(error);
+        }
+        Ok(session)
+    }
+
+    /// The sessions, oldest first, those included that are over but linger.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        let mut sessions: Vec<_> = lock(&self.shared.sessions).values().cloned().collect();
+        sessions.sort_by_key(|session| session.id());
+        sessions
+    }
+
+    /// Closes every session with 1001 and ends the thread.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.wake.signal();
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
+            thread.join();
+        }
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What only the thread itself needs.
+struct Worker {
+    shared: Arc<Shared>,
+    timers: BTreeSet<(Instant, u64)>,
+    due: HashMap<u64, Instant>,
+    /// Sessions with more to read that no poll tells of.
+    again: Vec<u64>,
+    scratch: Vec<u8>,
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            timers: BTreeSet::new(),
+            due: HashMap::new(),
+            again: Vec::new(),
+            scratch: vec![0; SCRATCH],
+        }
+    }
+
+    fn run(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut ready = Vec::new();
+        while !shared.stopping.load(Ordering::Acquire) {
+            let now = Instant::now();
+            let timeout = if self.again.is_empty() {
+                self.timers.first().map(|(at, _)| at.saturating_duration_since(now))
+            } else {
+                Some(Duration::ZERO)
+            };
+            if let Err(error) = shared.epoll.wait(&mut ready, timeout) {
+                log::error!(target: "ws", "waiting for sockets: {error}");
+                break;
+            }
+            for id in std::mem::take(&mut self.again) {
+                self.serve(id, None);
+            }
+            for event in &ready {
+                if event.token == WAKE {
+                    shared.wake.clear();
+                } else {
+                    self.serve(event.token, Some(*event));
+                }
+            }
+            let kicked = std::mem::take(&mut *lock(&shared.kicked));
+            for id in kicked {
+                self.serve(id, None);
+            }
+            self.expire();
+        }
+        self.close_all();
+    }
+
+    fn serve(&mut self, id: u64, event: Option<Ready>) {
+        let Some(session) = self.shared.session(id) else { return };
+        match session.turn(event, &mut self.scratch, Instant::now()) {
+            Turn::Wait { due, again } => {
+                self.arm(id, due);
+                if again {
+                    self.again.push(id);
+                }
+            }
+            Turn::Finished(stream) => {
+                self.arm(id, None);
+                lock(&self.shared.sessions).remove(&id);
+                if let Some(stream) = stream {
+                    // Closing does it, too, unless somebody has duplicated the descriptor.
+                    self.shared.epoll.remove(stream.fd());
+                }
+            }
+        }
+    }
+
+    fn arm(&mut self, id: u64, due: Option<Instant>) {
+        if self.due.get(&id).copied() == due {
+            return;
+        }
+        if let Some(at) = self.due.remove(&id) {
+            self.timers.remove(&(at, id));
+        }
+        if let Some(at) = due {
+            self.due.insert(id, at);
+            self.timers.insert((at, id));
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = Instant::now();
+        while let Some(&(at, id)) = self.timers.first()
+            && at <= now
+        {
+            self.arm(id, None);
+            self.serve(id, None);
+        }
+    }
+
+    /// The module goes: says so to every peer, as far as its socket takes it at once.
+    fn close_all(&mut self) {
+        let sessions: Vec<_> = lock(&self.shared.sessions).drain().map(|(_, session)| session).collect();
+        for session in sessions {
+            session.kill(CloseCode::GOING_AWAY, "server goes away");
+            session.release();
+        }
+    }
+}
