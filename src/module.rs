@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use crate::MODULE_INFO;
+#[cfg(ast_has_iostream)]
+use crate::glue::websocket;
 use crate::glue::{cli, config, engine, srtp};
 use crate::host::entry::{Load, Module};
 use crate::host::rtp_engine::Engine;
@@ -33,6 +35,11 @@ impl Module for WebRtc {
     }
 
     fn unload() -> bool {
+        #[cfg(ast_has_iostream)]
+        if !websocket::stop() {
+            log::notice("a WebSocket session or server of res_rust_webrtc is in use");
+            return false;
+        }
         end();
         true
     }
@@ -56,6 +63,9 @@ fn begin() -> Result<(), String> {
     // Refused if there is one: one is enough for chan_sip.
     SRTP.register(&MODULE_INFO);
     cli::register();
+    // Last, for a consumer may have a session the moment it is there.
+    #[cfg(ast_has_iostream)]
+    websocket::start()?;
     Ok(())
 }
 

@@ -72,8 +72,7 @@ impl IoStream {
         let mut buffer = vec![0; READ_AHEAD];
         // SAFETY: live; `buffer` has as many writable bytes. Without read-ahead this is a read of
         // the socket that does not wait; its end or failure will be met again.
-        let count =
-            unsafe { sys::ast_iostream_read(self.stream.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+        let count = unsafe { sys::ast_iostream_read(self.stream.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
         buffer.truncate(usize::try_from(count).unwrap_or(0));
         buffer
     }

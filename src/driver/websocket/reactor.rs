@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -111,6 +112,14 @@ impl Drop for Reactor {
     }
 }
 
+/// A panic costs the session it happened in, and no other. The panic hook has logged it.
+fn abort(session: &Session) -> Turn {
+    if catch_unwind(AssertUnwindSafe(|| session.release())).is_err() {
+        log::error!(target: "ws", "session {} cannot even be closed", session.id());
+    }
+    Turn::Finished(None)
+}
+
 /// What only the thread itself needs.
 struct Worker {
     shared: Arc<Shared>,
@@ -123,13 +132,7 @@ struct Worker {
 
 impl Worker {
     fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            timers: BTreeSet::new(),
-            due: HashMap::new(),
-            again: Vec::new(),
-            scratch: vec![0; SCRATCH],
-        }
+        Self { shared, timers: BTreeSet::new(), due: HashMap::new(), again: Vec::new(), scratch: vec![0; SCRATCH] }
     }
 
     fn run(&mut self) {
@@ -167,7 +170,9 @@ impl Worker {
 
     fn serve(&mut self, id: u64, event: Option<Ready>) {
         let Some(session) = self.shared.session(id) else { return };
-        match session.turn(event, &mut self.scratch, Instant::now()) {
+        let scratch = &mut self.scratch;
+        let turn = catch_unwind(AssertUnwindSafe(|| session.turn(event, scratch, Instant::now())));
+        match turn.unwrap_or_else(|_| abort(&session)) {
             Turn::Wait { due, again } => {
                 self.arm(id, due);
                 if again {

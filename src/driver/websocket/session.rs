@@ -43,6 +43,9 @@ pub struct Info {
     pub user_agent: Option<String>,
 }
 
+/// Told of the end.
+pub type OnEnd = Box<dyn FnOnce(&Session, &Close) + Send>;
+
 /// What a session is made from.
 pub struct Opening {
     pub stream: Box<dyn Stream>,
@@ -54,7 +57,7 @@ pub struct Opening {
     /// What the peer sent behind its handshake.
     pub input: Vec<u8>,
     /// Told once, without a lock held, when nothing can be sent or received any more.
-    pub on_end: Box<dyn FnOnce(&Session, &Close) + Send>,
+    pub on_end: OnEnd,
 }
 
 /// A message, or a piece of one where the holder asked for pieces.
@@ -131,7 +134,7 @@ struct State {
     ended: Option<Close>,
     /// The orderly close has been read.
     close_read: bool,
-    on_end: Option<Box<dyn FnOnce(&Session, &Close) + Send>>,
+    on_end: Option<OnEnd>,
     /// The consumer's end, and ours.
     pipe: Option<(UnixStream, UnixStream)>,
     /// A byte lies in the pipe.
@@ -151,7 +154,7 @@ struct State {
 /// What is to be done once the lock is released.
 #[derive(Default)]
 struct After {
-    end: Option<(Box<dyn FnOnce(&Session, &Close) + Send>, Close)>,
+    end: Option<(OnEnd, Close)>,
     room: bool,
     wake_reactor: bool,
 }
@@ -337,6 +340,14 @@ impl Session {
         // Nobody polls it any more.
         let pipe = lock(&self.state).pipe.take();
         drop(pipe);
+    }
+
+    /// What res_pjsip_transport_websocket does to the descriptor.
+    #[cfg(test)]
+    pub(super) fn shut_down(&self) {
+        if let Some((theirs, _)) = &lock(&self.state).pipe {
+            theirs.shutdown(std::net::Shutdown::Both).unwrap();
+        }
     }
 
     /// Reads shall not wait.

@@ -5,14 +5,14 @@ mod consumer;
 mod upgrade;
 mod wire;
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::config;
 use crate::driver::websocket::Reactor;
 use crate::host::http_websocket::{self, Provision};
 use crate::host::log;
 use crate::settings::Http;
-use crate::sync::{read, write};
+use crate::sync::{lock, read, write};
 
 /// The thread that serves all sessions, while the server runs.
 static REACTOR: RwLock<Option<Arc<Reactor>>> = RwLock::new(None);
@@ -21,20 +21,19 @@ fn reactor() -> Option<Arc<Reactor>> {
     read(&REACTOR).clone()
 }
 
-/// The WebSocket server in its place; what [`start`] gives and [`Server::stop`] takes.
-pub struct Server {
-    provision: Provision,
-}
+/// Our place among Asterisk's providers, while the server runs.
+static PROVISION: Mutex<Option<Provision>> = Mutex::new(None);
 
-/// Why the server cannot start, as a sentence.
-pub fn start() -> Result<Server, String> {
+/// Takes the place of Asterisk's WebSocket server, or says in a sentence why not.
+pub fn start() -> Result<(), String> {
     let reactor = Reactor::start().map_err(|error| format!("no thread for WebSockets: {error}"))?;
     *write(&REACTOR) = Some(Arc::new(reactor));
     match http_websocket::provide(&crate::MODULE_INFO, upgrade::upgrade, &http_ports(&config::current().http)) {
         Ok(provision) => {
             let beside = if provision.is_beside_stock() { ", in the place of res_http_websocket" } else { "" };
             log::write(log::Level::Verbose(2), &format!("WebSocket server of res_rust_webrtc serves /ws{beside}"));
-            Ok(Server { provision })
+            *lock(&PROVISION) = Some(provision);
+            Ok(())
         }
         Err(unavailable) => {
             stop_reactor();
@@ -49,18 +48,19 @@ fn http_ports(http: &Http) -> Vec<u16> {
     vec![http.bind_port, of(&http.tls_bind_address).unwrap_or(8089)]
 }
 
-impl Server {
-    /// Gives the place back and ends every session. `Err` with the value while somebody holds a
-    /// session or a server of ours.
-    pub fn stop(self) -> Result<(), Self> {
-        match self.provision.withdraw() {
-            Ok(()) => {
-                stop_reactor();
-                Ok(())
-            }
-            Err(provision) => Err(Self { provision }),
-        }
+/// Gives the place back and ends every session. False while somebody holds a session or a server
+/// of ours, or an upgrade is under way.
+pub fn stop() -> bool {
+    // Not while the lock is held: giving the place back calls Asterisk.
+    let provision = lock(&PROVISION).take();
+    if let Some(mut provision) = provision
+        && !provision.withdraw()
+    {
+        *lock(&PROVISION) = Some(provision);
+        return false;
     }
+    stop_reactor();
+    true
 }
 
 fn stop_reactor() {

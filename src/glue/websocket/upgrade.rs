@@ -1,12 +1,11 @@
 //! From a request for an upgrade to a session.
 
-use std::ffi::CString;
 use std::time::Duration;
 
-use super::consumer::Holder;
-use super::wire::Wire;
 use super::super::config;
+use super::consumer::Holder;
 use super::reactor;
+use super::wire::Wire;
 use crate::driver::websocket::{Consumer, Info, Opening, Reactor, Session};
 use crate::host::http_websocket::{Handshake, SessionObject, Subprotocol, new_session_id};
 use crate::host::log::{self, Level};
@@ -137,7 +136,6 @@ fn open(
     }
     session.set_write_timeout(Some(WRITE_TIMEOUT));
     let holder = Box::new(Holder(session));
-    let session_id = CString::from(session_id);
     match SessionObject::new(holder, remote, local, session_id, is_secure) {
         Some(object) => subprotocol.establish(request, object),
         None => log::error(&format!("no memory for the WebSocket connection from '{peer}'")),
@@ -151,19 +149,12 @@ fn report_end(session: &Session, close: &Close) {
         CloseCause::Peer | CloseCause::Acknowledged => {
             log::write(Level::Verbose(2), &format!("WebSocket connection from '{peer}' closed{code}"));
         }
-        cause => log::write(
-            Level::Verbose(2),
-            &format!("WebSocket connection from '{peer}' closed{code}: {cause}"),
-        ),
+        cause => log::write(Level::Verbose(2), &format!("WebSocket connection from '{peer}' closed{code}: {cause}")),
     }
 }
 
 fn limits(options: &settings::WebSocket) -> Limits {
-    Limits {
-        max_frame: options.max_message_size,
-        max_message: options.max_message_size,
-        max_queue: options.send_queue,
-    }
+    Limits { max_frame: options.max_message_size, max_message: options.max_message_size, max_queue: options.send_queue }
 }
 
 fn timing(options: &settings::WebSocket) -> Timing {

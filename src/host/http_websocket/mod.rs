@@ -162,11 +162,11 @@ pub fn provide(info: &Info, upgrade: Upgrade, http_ports: &[u16]) -> Result<Prov
 }
 
 impl Provision {
-    /// Gives our place back. `Err` with the value when something of ours is in use: a session, a
-    /// server that a consumer made, or an upgrade under way.
-    pub fn withdraw(mut self) -> Result<(), Self> {
+    /// Gives our place back. False, with all as it was, when something of ours is in use: a
+    /// session, a server that a consumer made, or an upgrade under way.
+    pub fn withdraw(&mut self) -> bool {
         if self.is_in_use() {
-            return Err(self);
+            return false;
         }
         self.path.unlink();
         let deadline = Instant::now() + Duration::from_secs(1);
@@ -175,12 +175,12 @@ impl Provision {
         }
         if self.is_in_use() || UPGRADES.load(Ordering::Acquire) > 0 {
             self.path.relink();
-            return Err(self);
+            return false;
         }
         functions::withdraw();
         server::set_default(None);
         *write(&UPGRADE) = None;
-        Ok(())
+        true
     }
 
     fn is_in_use(&self) -> bool {

@@ -85,9 +85,8 @@ impl Subprotocol {
         };
         #[cfg(ast_has_websocket_session_id)]
         // SAFETY: the consumer's callback, with what the header says it is given.
-        let refused = unsafe {
-            attempted(request.session.as_ptr(), request.parameters, request.headers, session_id.as_ptr())
-        };
+        let refused =
+            unsafe { attempted(request.session.as_ptr(), request.parameters, request.headers, session_id.as_ptr()) };
         #[cfg(not(ast_has_websocket_session_id))]
         // SAFETY: as above.
         let refused = unsafe { attempted(request.session.as_ptr(), request.parameters, request.headers) };
@@ -149,9 +148,7 @@ impl Server<'_> {
         match self {
             Self::Ours(server) => server.only(),
             // SAFETY: the container is alive; it gives a reference.
-            Self::Stock(container, _) => unsafe {
-                Subprotocol::from_found(sys::rw_ao2_only_one(container.as_ptr()))
-            },
+            Self::Stock(container, _) => unsafe { Subprotocol::from_found(sys::rw_ao2_only_one(container.as_ptr())) },
         }
     }
 }
@@ -190,11 +187,12 @@ impl ServerObject {
     }
 
     fn find(&self, name: &str) -> Option<Subprotocol> {
-        let found =
-            lock(&self.protocols).iter().find(|protocol| is_named(protocol, name.as_bytes())).cloned();
+        let found = lock(&self.protocols).iter().find(|protocol| is_named(protocol, name.as_bytes())).cloned();
         match found {
             Some(reference) => Some(Subprotocol(Some(reference))),
-            None => (self.has_echo && name.as_bytes().eq_ignore_ascii_case(ECHO.to_bytes())).then_some(Subprotocol(None)),
+            None => {
+                (self.has_echo && name.as_bytes().eq_ignore_ascii_case(ECHO.to_bytes())).then_some(Subprotocol(None))
+            }
         }
     }
 
