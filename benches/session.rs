@@ -57,7 +57,7 @@ fn measure(profile: Option<Profile>, payload: usize) {
                 let now = begin + Duration::from_millis(20) * number as u32;
                 let media = from.handle_datagram(now, Component::Rtp, us, caller, packet);
                 let Received::Media(media) = media else {
-                    panic!("{media:?}");
+                    unreachable!("{media:?}");
                 };
                 if relay {
                     let outgoing = OutgoingRtp {
