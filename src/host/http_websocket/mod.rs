@@ -163,7 +163,7 @@ pub fn provide(info: &Info, upgrade: Upgrade, http_ports: &[u16]) -> Result<Prov
 
 impl Provision {
     /// Gives our place back. False, with all as it was, when something of ours is in use: a
-    /// session, a server that a consumer made, or an upgrade under way.
+    /// session, a server or a subprotocol that a consumer made, or an upgrade under way.
     pub fn withdraw(&mut self) -> bool {
         if self.is_in_use() {
             return false;

@@ -155,12 +155,15 @@ impl Server<'_> {
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
+/// How many protocols of our making there are: each has a destructor of ours.
+static PROTOCOLS: AtomicUsize = AtomicUsize::new(0);
+
 /// The server of `/ws`, where stock's is not there.
 static DEFAULT: Mutex<Option<Ao2<ServerObject>>> = Mutex::new(None);
 
-/// How many servers of ours there are.
+/// How many servers and protocols of ours there are.
 pub(super) fn count() -> usize {
-    COUNT.load(Ordering::Acquire)
+    COUNT.load(Ordering::Acquire) + PROTOCOLS.load(Ordering::Acquire)
 }
 
 pub(super) fn set_default(server: Option<Ao2<ServerObject>>) {
@@ -290,6 +293,7 @@ unsafe extern "C" fn sub_protocol_alloc(name: *const c_char) -> *mut sys::ast_we
         // SAFETY: the caller passes a string.
         fields.name = unsafe { sys::rw_strdup(name) };
         fields.version = sys::AST_WEBSOCKET_PROTOCOL_VERSION as c_uint;
+        PROTOCOLS.fetch_add(1, Ordering::AcqRel);
         if fields.name.is_null() {
             // SAFETY: ours to give back.
             unsafe { sys::rw_ao2_ref(protocol.cast(), -1) };
@@ -300,6 +304,7 @@ unsafe extern "C" fn sub_protocol_alloc(name: *const c_char) -> *mut sys::ast_we
 }
 
 unsafe extern "C" fn destroy_protocol(protocol: *mut c_void) {
+    PROTOCOLS.fetch_sub(1, Ordering::AcqRel);
     // SAFETY: called once, for an object of `sub_protocol_alloc`, whose name is its own or NULL.
     unsafe { sys::rw_free((*protocol.cast::<sys::ast_websocket_protocol>()).name.cast()) };
 }
