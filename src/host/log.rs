@@ -73,11 +73,11 @@ struct Bridge;
 
 impl ::log::Log for Bridge {
     fn enabled(&self, metadata: &::log::Metadata<'_>) -> bool {
-        enabled(level_of(metadata.level()))
+        enabled(level_of(metadata))
     }
 
     fn log(&self, record: &::log::Record<'_>) {
-        let level = level_of(record.level());
+        let level = level_of(record.metadata());
         if enabled(level) {
             write(level, &format!("{}: {}", record.target(), record.args()));
         }
@@ -86,13 +86,15 @@ impl ::log::Log for Bridge {
     fn flush(&self) {}
 }
 
-fn level_of(level: ::log::Level) -> Level {
-    match level {
-        ::log::Level::Error => Level::Error,
-        ::log::Level::Warn => Level::Warning,
-        ::log::Level::Info => Level::Verbose(3),
-        ::log::Level::Debug => Level::Debug(2),
+fn level_of(metadata: &::log::Metadata<'_>) -> Level {
+    // What the ICE library warns of is mostly what strangers send; the session counts it.
+    let foreign = metadata.target().split("::").next() == Some("is");
+    match metadata.level() {
+        ::log::Level::Error if !foreign => Level::Error,
+        ::log::Level::Warn if !foreign => Level::Warning,
+        ::log::Level::Info if !foreign => Level::Verbose(3),
         ::log::Level::Trace => Level::Debug(5),
+        _ => Level::Debug(if foreign { 4 } else { 2 }),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The DTLS table.
 
+use std::sync::atomic::Ordering;
+
 use super::Engine;
 use super::contexts::{self, LocalDtls};
 use crate::host::log;
@@ -37,6 +39,9 @@ impl RtpEngineDtls for Engine {
 
     fn stop(&self, _: &Instance<'_>) {
         self.state().dtls = None;
+        // Nothing the channel writes may leave in the clear for want of DTLS: only what signalling
+        // agrees on next (SDES, or plain RTP) lets it flow again.
+        self.sending.store(false, Ordering::Relaxed);
         self.leg.with(|session, _| session.disable_dtls());
     }
 
