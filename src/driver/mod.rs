@@ -1,6 +1,7 @@
 //! Sockets, workers, the clock, the session table: the only room that does I/O.
 #![deny(unsafe_code)]
 
+pub mod capture;
 pub mod clock;
 pub mod interfaces;
 pub mod rtp;

@@ -7,7 +7,7 @@ use crate::host::version;
 use crate::settings::Source;
 use crate::sync;
 
-use super::config;
+use super::{capture, config};
 
 const COMMANDS: &[Command] = &[
     Command {
@@ -42,8 +42,11 @@ static REGISTERED: Mutex<Vec<Registration>> = Mutex::new(Vec::new());
 
 /// Adds all commands. One that Asterisk refuses is missing from the console, and no more than that.
 pub fn register() {
-    let registered: Vec<Registration> =
-        COMMANDS.iter().filter_map(|command| cli::register(*command, &crate::MODULE_INFO)).collect();
+    let registered: Vec<Registration> = COMMANDS
+        .iter()
+        .chain(&capture::COMMANDS)
+        .filter_map(|command| cli::register(*command, &crate::MODULE_INFO))
+        .collect();
     sync::lock(&REGISTERED).extend(registered);
 }
 

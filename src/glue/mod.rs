@@ -1,6 +1,7 @@
 //! What Asterisk asks for, answered with the cores.
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod engine;

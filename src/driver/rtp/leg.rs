@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::inbox::{Inbox, Incoming};
 use super::worker::Worker;
+use crate::driver::capture::Capture;
 use crate::driver::{clock, sys};
 use crate::rtc::ice::Component;
 use crate::rtc::session::{Event, Feedback, Received, RtpPacket, Session, Transmit};
@@ -61,6 +62,7 @@ pub struct Leg {
     session: Mutex<Session>,
     inbox: Inbox,
     observer: Arc<dyn Observer>,
+    capture: Arc<Capture>,
     closed: AtomicBool,
 }
 
@@ -71,6 +73,7 @@ impl Leg {
         session: Session,
         socket: UdpSocket,
         observer: Arc<dyn Observer>,
+        capture: Arc<Capture>,
     ) -> io::Result<Arc<Self>> {
         let leg = Arc::new(Self {
             id,
@@ -80,6 +83,7 @@ impl Leg {
             session: Mutex::new(session),
             inbox: Inbox::new()?,
             observer,
+            capture,
             closed: AtomicBool::new(false),
         });
         leg.worker.adopt(&leg);
@@ -149,6 +153,7 @@ impl Leg {
         let mut events = Vec::new();
         let result = {
             let mut session = lock(&self.session);
+            session.set_tap(self.capture.is_running());
             let result = work(&mut session, now);
             self.drain(&mut session, &mut events);
             result
@@ -203,6 +208,7 @@ impl Leg {
         let mut events = Vec::new();
         let received = {
             let mut session = lock(&self.session);
+            session.set_tap(self.capture.is_running());
             let received = session.handle_datagram(now, component, local, from, datagram);
             self.drain(&mut session, &mut events);
             received
@@ -223,6 +229,9 @@ impl Leg {
         while let Some(transmit) = session.poll_transmit() {
             self.send(&transmit);
             session.recycle(transmit.payload);
+        }
+        while let Some(plain) = session.poll_plain() {
+            self.capture.offer(plain.outbound, plain.local, plain.remote, &plain.bytes);
         }
         while let Some(event) = session.poll_event() {
             events.push(event);

@@ -24,6 +24,7 @@ pub use leg::{Leg, Observer};
 pub use ports::PortRange;
 use worker::Worker;
 
+use crate::driver::capture::Capture;
 use crate::rtc::Session;
 
 /// The worker threads. Dropping it ends and joins them.
@@ -31,12 +32,14 @@ pub struct Driver {
     workers: Vec<Arc<Worker>>,
     next: AtomicUsize,
     ids: AtomicU64,
+    capture: Arc<Capture>,
 }
 
 impl Driver {
     /// Starts `threads` workers (at least one).
     pub fn start(threads: usize) -> io::Result<Self> {
-        let mut driver = Self { workers: Vec::new(), next: AtomicUsize::new(0), ids: AtomicU64::new(1) };
+        let mut driver =
+            Self { workers: Vec::new(), next: AtomicUsize::new(0), ids: AtomicU64::new(1), capture: Arc::default() };
         for n in 0..threads.max(1) {
             driver.workers.push(Worker::start(n)?);
         }
@@ -54,7 +57,12 @@ impl Driver {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         // `start` made at least one, and `turn` is below their number.
         let worker = Arc::clone(&self.workers[turn]);
-        Leg::open(id, worker, session, socket, observer)
+        Leg::open(id, worker, session, socket, observer, Arc::clone(&self.capture))
+    }
+
+    /// The capture of plain packets, running or not.
+    pub fn capture(&self) -> &Capture {
+        &self.capture
     }
 
     /// Legs that are open.

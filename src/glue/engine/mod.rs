@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub use runtime::{start, stop};
+pub use runtime::{current, start, stop};
 
 use crate::driver::clock as driver_clock;
 use crate::driver::rtp::{Leg, PortRange};

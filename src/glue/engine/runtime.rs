@@ -4,6 +4,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::contexts::Contexts;
+use crate::driver::capture::Capture;
 use crate::driver::interfaces::Interfaces;
 use crate::driver::rtp::Driver;
 use crate::glue::config;
@@ -26,6 +27,11 @@ pub struct Runtime {
 }
 
 impl Runtime {
+    /// The capture of decrypted media, running or not.
+    pub fn capture(&self) -> &Capture {
+        self.driver.capture()
+    }
+
     /// The settings in force now.
     pub fn settings(&self) -> Arc<Settings> {
         config::current()

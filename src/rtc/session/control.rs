@@ -124,6 +124,9 @@ impl Session {
     fn send_rtcp(&mut self, mut buffer: Vec<u8>) -> Result<(), SendError> {
         let component = self.rtcp_component();
         let route = self.route(component).ok_or(SendError::NoPath)?;
+        if let Some(tap) = &mut self.tap {
+            tap.put(true, route.0, route.1, &buffer);
+        }
         if self.security.is_required() {
             let protected = match self.security.tx(component) {
                 Some(context) => context.protect_rtcp(&mut buffer).is_ok(),
@@ -230,6 +233,9 @@ impl Session {
             return Err(Discard::RtcpMalformed);
         }
         self.control.stats.rx_rtcp += 1;
+        if let Some(tap) = &mut self.tap {
+            tap.put(false, local, remote, compound);
+        }
         for packet in rtcp::packets(compound).flatten() {
             self.rtcp_packet(now, packet);
         }

@@ -38,6 +38,7 @@ mod path;
 mod receive;
 mod security;
 mod send;
+mod tap;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -47,6 +48,7 @@ pub use config::{Config, PayloadKind, PayloadType, RtcpMode};
 pub use event::{Event, HeldRtp, Received, RtpPacket, Transmit};
 pub use security::DtlsState;
 pub use send::OutgoingRtp;
+pub use tap::Plain;
 
 pub use super::rtcp::{Feedback, Report, ReportBlock, SenderInfo};
 
@@ -86,6 +88,7 @@ pub struct Session {
     pool: Vec<Vec<u8>>,
     discards: Discards,
     tx_dropped: u64,
+    tap: Option<tap::Tap>,
 }
 
 /// The place of a component in arrays of two.
@@ -126,6 +129,7 @@ impl Session {
             pool: Vec::new(),
             discards: Discards::default(),
             tx_dropped: 0,
+            tap: None,
             config,
         })
     }

@@ -114,6 +114,9 @@ impl Session {
         } else {
             &*datagram
         };
+        if let Some(tap) = &mut self.tap {
+            tap.put(false, local, remote, packet);
+        }
         let payload = header.payload(packet).map_err(|_| Discard::RtpMalformed)?;
 
         let payload_type = self.payload_type(header.pt);

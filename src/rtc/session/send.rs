@@ -144,6 +144,9 @@ impl Session {
         let mut buffer = self.buffer();
         write_header(&mut buffer, pt, stamp.marker, stamp.seq, stamp.timestamp, self.sent.ssrc(), &[]);
         buffer.extend_from_slice(payload);
+        if let Some(tap) = &mut self.tap {
+            tap.put(true, route.0, route.1, &buffer);
+        }
         if self.security.is_required() {
             let protected = match self.security.tx(Component::Rtp) {
                 Some(context) => context.protect_rtp(&mut buffer).is_ok(),
