@@ -38,7 +38,17 @@ pub struct IoStream {
     write_shut: bool,
 }
 
+/// Since OpenSSL 3.0; 1.1.1 does not know the bit.
+const SSL_OP_IGNORE_UNEXPECTED_EOF: SslOptions = 0x80;
+
+/// `uint64_t` since OpenSSL 3.0, before that `unsigned long`.
+#[cfg(target_pointer_width = "64")]
+type SslOptions = u64;
+#[cfg(not(target_pointer_width = "64"))]
+type SslOptions = std::ffi::c_ulong;
+
 unsafe extern "C" {
+    fn SSL_set_options(ssl: *mut openssl_sys::SSL, options: SslOptions) -> SslOptions;
     fn SSL_set_quiet_shutdown(ssl: *mut openssl_sys::SSL, mode: c_int);
 }
 
@@ -61,6 +71,12 @@ impl IoStream {
             (sys::ast_iostream_get_fd(stream.as_ptr()), sys::ast_iostream_get_ssl(stream.as_ptr()))
         };
         set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1);
+        if let Some(ssl) = NonNull::new(ssl) {
+            // A session that OpenSSL 3 has failed for an end without close_notify cannot be shut
+            // down any more, and closing would log an error for every peer that just goes.
+            // SAFETY: live; the option is per session and unknown to older versions.
+            unsafe { SSL_set_options(ssl.as_ptr().cast(), SSL_OP_IGNORE_UNEXPECTED_EOF) };
+        }
         // SAFETY: the SSL lives until the stream is closed, which `drop` does after dropping this
         // view; its handshake is done, its socket non-blocking; Asterisk ignores SIGPIPE.
         let tls = unsafe { tls::Stream::from_raw(ssl.cast()) };
@@ -102,7 +118,13 @@ impl IoStream {
     /// Reads at least one byte.
     pub fn try_read(&mut self, buf: &mut [u8]) -> Result<usize, Stalled> {
         if let Some(tls) = &mut self.tls {
-            return tls.try_read(buf).map_err(Stalled::from);
+            let outcome = tls.try_read(buf).map_err(Stalled::from);
+            // Many peers end TCP without close_notify. Whether something is missing then, the
+            // WebSocket's own close frame tells.
+            return match outcome {
+                Err(Stalled::Broken(_)) if self.is_at_end() => Err(Stalled::Eof),
+                outcome => outcome,
+            };
         }
         // SAFETY: the descriptor is ours; `buf` has as many writable bytes.
         let count = unsafe { libc::recv(self.fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) };
@@ -111,6 +133,14 @@ impl IoStream {
             Ok(count) => Ok(count),
             Err(_) => Err(stalled(Stalled::WantRead)),
         }
+    }
+
+    /// Whether TCP's input is over.
+    fn is_at_end(&self) -> bool {
+        let mut byte = 0u8;
+        let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+        // SAFETY: the descriptor is ours; one writable byte.
+        unsafe { libc::recv(self.fd, (&raw mut byte).cast(), 1, flags) == 0 }
     }
 
     /// Writes at least one byte.
