@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ours
 
 def running(asterisk):
     """Whether `module show` calls the module running."""
-    return re.search(rf"^{MODULE}\.so\s.*\bRunning\b", asterisk.cli(f"module show like {MODULE}"), re.MULTILINE) is not None
+    return re.search(rf"^{MODULE}\.so\s.*\s\d+\s+Running\b", asterisk.cli(f"module show like {MODULE}"), re.MULTILINE) is not None
 
 def load(asterisk):
     """Loads the module and says what Asterisk said."""
@@ -63,7 +63,7 @@ def test_twenty_times_loaded_and_unloaded_leaves_nothing(start, suite):
     for command in commands[:4]:
         assert asterisk.cli(command) == registered[command]
     with open(f"/proc/{asterisk.pid}/maps", encoding="ascii") as maps:
-        assert MODULE not in maps.read(), "the unloaded module is still mapped"
+        assert f"{MODULE}.so" not in maps.read(), "the unloaded module is still mapped"
     assert "Loaded" in load(asterisk) and echoes(asterisk)
 
 def test_it_comes_and_goes_beside_its_consumers(start, suite):
@@ -72,6 +72,8 @@ def test_it_comes_and_goes_beside_its_consumers(start, suite):
     for _ in range(3):
         with SipClient(asterisk) as client:
             assert client.register().status == 200
+        if consumer != "chan_sip":  # it may be unloaded under its own callback's feet, by stock's server, too
+            asterisk.wait_for(lambda: re.search(r"\s0\s+Running", asterisk.cli(f"module show like {MODULE}")), 5, "session still held")
         unloaded = asterisk.cli(f"module unload {consumer}.so")
         if "Unloaded" not in unloaded:  # chan_pjsip's transport stays as long as the stack does
             break
