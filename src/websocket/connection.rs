@@ -281,7 +281,9 @@ impl Connection {
 
     // What the driver needs to know.
 
-    /// What is to be written next; empty when there is nothing.
+    /// What is to be written next; empty when there is nothing. Until it is consumed it stays
+    /// what it was, though more may be appended and its address change: over TLS that takes
+    /// SSL_MODE_ENABLE_PARTIAL_WRITE and SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
     pub fn poll_output(&self) -> &[u8] {
         self.output.pending()
     }
