@@ -103,6 +103,12 @@ impl Acl {
             .is_none_or(|(sense, _)| *sense == Sense::Permit)
     }
 
+    /// The networks of one sense, in their order.
+    pub(super) fn shown(&self, sense: Sense) -> String {
+        let of_sense = self.rules.iter().filter(|(other, _)| *other == sense);
+        of_sense.map(|(_, network)| network.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
     /// Appends a comma-separated list; `!` before a network turns its sense round. All or nothing.
     pub(super) fn append(&mut self, sense: Sense, list: &str) -> Result<(), String> {
         let mut rules = Vec::new();
@@ -116,16 +122,5 @@ impl Acl {
         }
         self.rules.append(&mut rules);
         Ok(())
-    }
-}
-
-impl fmt::Display for Acl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = self.named.iter().map(|name| format!("acl {name}"));
-        let rules = self.rules.iter().map(|(sense, network)| match sense {
-            Sense::Permit => format!("permit {network}"),
-            Sense::Deny => format!("deny {network}"),
-        });
-        f.write_str(&named.chain(rules).collect::<Vec<_>>().join(", "))
     }
 }

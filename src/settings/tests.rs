@@ -132,6 +132,16 @@ fn the_last_matching_rule_of_an_acl_decides() {
 }
 
 #[test]
+fn each_option_of_an_acl_shows_what_it_holds() {
+    let (settings, _) = rtp("ice_deny=192.0.2.7/24\nice_permit=198.51.100.1,!203.0.113.0/24\nice_acl=lan,wan\n");
+    let differing: Vec<_> = settings.shown().into_iter().filter(|option| !option.is_default).collect();
+    let shown: Vec<_> = differing.iter().map(|option| (option.name, option.value.as_str())).collect();
+    let expected =
+        [("ice_deny", "192.0.2.0/24, 203.0.113.0/24"), ("ice_permit", "198.51.100.1/32"), ("ice_acl", "lan, wan")];
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn a_bad_rule_adds_nothing() {
     for bad in ["192.0.2.0/33", "192.0.2.0/255.0.255.0", "host.example", "192.0.2.0/24,nonsense", "::1/129", ""] {
         let (settings, warnings) = rtp(&format!("ice_deny={bad}\n"));
