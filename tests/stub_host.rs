@@ -152,6 +152,11 @@ fn calls_leave_nothing_and_strangers_change_nothing() {
 }
 
 #[test]
+fn websocket_sessions_leave_nothing() {
+    drive("websocket");
+}
+
+#[test]
 fn a_panic_stays_inside() {
     drive("panic");
 }

@@ -264,6 +264,18 @@ int __ao2_link(struct ao2_container *container, void *object, int flags, const c
 	return 1;
 }
 
+/* Once for each object until one stops it, as far as the module needs it: without a function, the first. */
+void *__ao2_callback(struct ao2_container *container, enum search_flags flags, ao2_callback_fn *function, void *arg,
+	const char *tag, const char *file, int line, const char *caller)
+{
+	expect(!function, "ao2_callback with a function has no stand-in");
+	if (!container->number) {
+		return NULL;
+	}
+	__ao2_ref(container->objects[0], 1, tag, file, line, caller);
+	return container->objects[0];
+}
+
 int ao2_container_count(struct ao2_container *container)
 {
 	return container->number;

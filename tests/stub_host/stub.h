@@ -40,6 +40,7 @@
 #undef pthread_mutex_unlock
 #undef pthread_mutex_init
 #undef pthread_mutex_destroy
+#undef pthread_create
 
 /* Ends the program with a sentence; the test shows it. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -90,5 +91,7 @@ void engine_call(struct ast_rtp_engine *engine);
 /* web.c */
 struct ast_http_uri *uri_find(const char *uri);
 ast_optional_fn optional_find(const char *name);
+/* Sessions of the built-in echo and of a consumer in C. */
+void websocket_sessions(void);
 
 #endif
