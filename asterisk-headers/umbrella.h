@@ -38,6 +38,9 @@
 #if __has_include("asterisk/smoother.h")
 #include "asterisk/smoother.h"
 #endif
+#if __has_include("asterisk/sdp_srtp.h")
+#include "asterisk/sdp_srtp.h"
+#endif
 #if __has_include("asterisk/iostream.h")
 #include "asterisk/iostream.h"
 #endif

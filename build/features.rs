@@ -69,6 +69,8 @@ pub const FEATURES: &[(&str, Mark)] = &[
     ("stats_mes", Mark::Field("ast_rtp_instance_stats", "txmes")),
     // 16+: the suites of RFC 6188 and 7714; before, their numbers mean others.
     ("srtp_suite_gcm", Mark::Item("ast_srtp_suite_AST_AES_GCM_128")),
+    // 14+: who makes the crypto attributes of SDP is registered with the core.
+    ("sdp_crypto_register", Mark::Item("ast_sdp_crypto_register")),
     ("rtcp_mux", Mark::Item("ast_rtp_instance_rtcp")),
     ("frame_stream_num", Mark::Field("ast_frame", "stream_num")),
     ("frame_rtcp", Mark::Item("ast_frame_type_AST_FRAME_RTCP")),

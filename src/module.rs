@@ -2,11 +2,15 @@
 #![forbid(unsafe_code)]
 
 use crate::MODULE_INFO;
+#[cfg(ast_has_sdp_crypto_register)]
+use crate::glue::sdes;
 #[cfg(ast_has_iostream)]
 use crate::glue::websocket;
 use crate::glue::{cli, config, engine, srtp};
 use crate::host::entry::{Load, Module};
 use crate::host::rtp_engine::Engine;
+#[cfg(ast_has_sdp_crypto_register)]
+use crate::host::sdp_crypto::Crypto;
 use crate::host::srtp::Provider;
 use crate::host::{boundary, log, module_ref};
 
@@ -17,6 +21,9 @@ static WEBRTC: Engine<engine::Engine> = Engine::new(c"webrtc");
 static ASTERISK: Engine<engine::Engine> = Engine::new(c"asterisk");
 
 static SRTP: Provider<srtp::Session> = Provider::new();
+
+#[cfg(ast_has_sdp_crypto_register)]
+static SDES: Crypto<sdes::Sdes> = Crypto::new();
 
 /// The module as Asterisk's loader knows it.
 pub struct WebRtc;
@@ -60,8 +67,11 @@ fn begin() -> Result<(), String> {
         // Refused if somebody else took the name; then theirs is the default.
         ASTERISK.register(&MODULE_INFO);
     }
-    // Refused if there is one: one is enough for chan_sip.
-    SRTP.register(&MODULE_INFO);
+    // Refused if there is one: one is enough for chan_sip. Crypto attributes belong to the provider.
+    if SRTP.register(&MODULE_INFO) {
+        #[cfg(ast_has_sdp_crypto_register)]
+        SDES.register(&MODULE_INFO);
+    }
     cli::register();
     // Last, for a consumer may have a session the moment it is there.
     #[cfg(ast_has_iostream)]
@@ -72,6 +82,8 @@ fn begin() -> Result<(), String> {
 /// Undoes [`begin`], whatever of it was done. Asterisk unloads a module only when nothing uses it.
 fn end() {
     cli::unregister();
+    #[cfg(ast_has_sdp_crypto_register)]
+    SDES.unregister();
     SRTP.unregister();
     ASTERISK.unregister();
     WEBRTC.unregister();

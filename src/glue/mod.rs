@@ -5,6 +5,8 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod engine;
+#[cfg(ast_has_sdp_crypto_register)]
+pub mod sdes;
 pub mod srtp;
 #[cfg(ast_has_iostream)]
 pub mod websocket;

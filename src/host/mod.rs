@@ -31,6 +31,8 @@ pub mod log;
 pub mod module_ref;
 #[cfg(feature = "module")]
 pub mod rtp_engine;
+#[cfg(all(feature = "module", ast_has_sdp_crypto_register))]
+pub mod sdp_crypto;
 #[cfg(feature = "module")]
 mod slice;
 #[cfg(feature = "module")]
