@@ -14,7 +14,9 @@
 #include "asterisk/options.h"
 #include "asterisk/strings.h"
 #include "asterisk/utils.h"
+#if __has_include("asterisk/uuid.h")
 #include "asterisk/uuid.h"
+#endif
 
 #include "shim.h"
 
@@ -201,10 +203,12 @@ void rw_http_respond(struct ast_tcptls_session_instance *ser, int status, const 
 	ast_http_send(ser, AST_HTTP_UNKNOWN, status, title, lines, NULL, 0, 0);
 }
 
+#if __has_include("asterisk/uuid.h")
 int rw_uuid(char *text, size_t size)
 {
 	return ast_uuid_generate_str(text, size) ? 0 : -1;
 }
+#endif
 
 char *rw_strndup(const char *text, size_t size)
 {
