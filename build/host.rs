@@ -1,14 +1,12 @@
 //! The part of the build that needs Asterisk's headers.
 
-#[path = "features.rs"]
-mod features;
 #[path = "layout.rs"]
 mod layout;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use features::{FEATURES, Mark};
+use crate::features::{FEATURES, Mark};
 
 /// Everything of Asterisk's that the module may name: its own prefixes and no libc.
 const ITEMS: &[&str] = &[
@@ -105,7 +103,6 @@ fn bindings(include: &Path) -> Result<String, String> {
 fn emit_features(include: &Path, bindings: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
     for (name, mark) in FEATURES {
-        println!("cargo:rustc-check-cfg=cfg(ast_has_{name})");
         let present = match mark {
             Mark::Header(file) => include.join("asterisk").join(file).is_file(),
             Mark::Word(file, word) => {
