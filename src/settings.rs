@@ -269,6 +269,8 @@ pub struct Rtc {
     pub workers: Option<usize>,
     /// Answer checks and make none (RFC 8445 §2.5): for a server with a public address.
     pub ice_lite: bool,
+    /// How long ICE may look for a pair before the call is ended.
+    pub ice_timeout: Duration,
     /// Preferred first.
     pub srtp_profiles: Vec<SrtpProfile>,
 }
@@ -278,6 +280,7 @@ impl Default for Rtc {
         Self {
             workers: None,
             ice_lite: false,
+            ice_timeout: Duration::from_secs(30),
             srtp_profiles: vec![SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80],
         }
     }

@@ -7,9 +7,22 @@ use crate::host::version;
 use crate::settings::Source;
 use crate::sync;
 
+mod sessions;
+
 use super::{capture, config};
 
 const COMMANDS: &[Command] = &[
+    Command {
+        words: c"webrtc show sessions",
+        summary: c"Show the RTP sessions of the WebRTC module",
+        usage: c"Usage: webrtc show sessions [verbose]\n       \
+                 Prints a line for each RTP session: its channel, the peer's address, how far ICE and\n       \
+                 DTLS have come, packets sent, received and lost, jitter and round-trip time. With\n       \
+                 \"verbose\", also the candidate pair, the ciphers agreed on, what the peer reports, and\n       \
+                 what was discarded for which reason.\n",
+        run: sessions::show,
+        complete: |cursor| if cursor.position == 3 { vec!["verbose".into()] } else { Vec::new() },
+    },
     Command {
         words: c"webrtc show settings",
         summary: c"Show the options of the WebRTC module",

@@ -10,6 +10,8 @@ pub mod boundary;
 #[cfg(feature = "module")]
 pub mod c_face;
 #[cfg(feature = "module")]
+pub mod channel;
+#[cfg(feature = "module")]
 pub mod cli;
 #[cfg(feature = "module")]
 pub mod config;

@@ -103,6 +103,11 @@ pub(super) const KEYS: &[Key] = &[
     ),
     rtc("workers", |s, v| store(&mut s.rtc.workers, workers(v)), |s| shown_limit(s.rtc.workers)),
     rtc("ice_lite", |s, v| store(&mut s.rtc.ice_lite, flag(v)), |s| shown_flag(s.rtc.ice_lite)),
+    rtc(
+        "ice_timeout",
+        |s, v| store(&mut s.rtc.ice_timeout, number(v, 1..=600).map(Duration::from_secs)),
+        |s| s.rtc.ice_timeout.as_secs().to_string(),
+    ),
     rtc("srtp_profiles", srtp_profiles, |s| {
         s.rtc.srtp_profiles.iter().map(|profile| profile.name()).collect::<Vec<_>>().join(", ")
     }),

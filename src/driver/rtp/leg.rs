@@ -25,6 +25,9 @@ pub trait Observer: Send + Sync {
     /// it to the channel.
     fn divert(&self, leg: &Leg, packet: &RtpPacket<'_>) -> bool;
 
+    /// Whose leg it is, for lists: a channel's name, if it has one by now.
+    fn owner(&self) -> Option<String>;
+
     /// Anything that is not for the channel alone.
     fn event(&self, leg: &Leg, event: &Event);
 }
@@ -111,6 +114,11 @@ impl Leg {
     /// The descriptor that is readable while something waits in the inbox.
     pub fn fd(&self) -> RawFd {
         self.inbox.fd()
+    }
+
+    /// Whose leg it is, for lists.
+    pub fn owner(&self) -> Option<String> {
+        self.observer.owner()
     }
 
     pub fn inbox(&self) -> &Inbox {

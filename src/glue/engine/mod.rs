@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub use runtime::{current, start, stop};
+pub use runtime::{current, legs, start, stop};
 
 use crate::driver::clock as driver_clock;
 use crate::driver::rtp::{Leg, PortRange};
@@ -128,7 +128,8 @@ impl Poison for Engine {
 impl RtpEngine for Engine {
     fn new(instance: &Instance<'_>, address: Option<SocketAddr>) -> Option<Arc<Self>> {
         let runtime = runtime::current()?;
-        let settings = &runtime.settings().rtp;
+        let settings = runtime.settings();
+        let (settings, rtc) = (&settings.rtp, &settings.rtc);
         let ip = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
         let range = PortRange { start: settings.port_start, end: settings.port_end };
         let random = rand::bytes::<4>().map_or(0, u32::from_ne_bytes);
@@ -144,9 +145,12 @@ impl RtpEngine for Engine {
                 // are made known one by one.
                 check_payload_types: false,
                 unix_time: runtime::unix_time(),
+                ice_timeout: rtc.ice_timeout,
+                ice_lite: rtc.ice_lite,
                 ..Config::new(local)
             };
-            let session = Session::new(driver_clock::now(), config).map_err(std::io::Error::other)?;
+            let mut session = Session::new(driver_clock::now(), config).map_err(std::io::Error::other)?;
+            session.set_replay_protection(settings.srtp_replay_protection);
             runtime.driver.open(session, socket, Arc::new(Watch::new(instance, Arc::clone(&sending))))
         });
         let leg = match opened {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::contexts::Contexts;
 use crate::driver::capture::Capture;
 use crate::driver::interfaces::Interfaces;
-use crate::driver::rtp::Driver;
+use crate::driver::rtp::{Driver, Leg};
 use crate::glue::config;
 use crate::rtc::dtls::Identity;
 use crate::settings::Settings;
@@ -41,7 +41,8 @@ impl Runtime {
 /// Starts the workers. `Err` with a sentence.
 pub fn start() -> Result<(), String> {
     let identity = Identity::generate().map_err(|error| format!("no certificate could be made: {error}"))?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let threads = config::current().rtc.workers.unwrap_or_else(processors);
     let driver = Driver::start(threads).map_err(|error| format!("no worker thread could be started: {error}"))?;
     let runtime = Runtime { driver, interfaces: Interfaces::new(), identity, contexts: Contexts::default() };
     *write(&CURRENT) = Some(Arc::new(runtime));
@@ -52,6 +53,13 @@ pub fn start() -> Result<(), String> {
 pub fn stop() {
     let runtime = write(&CURRENT).take();
     drop(runtime);
+}
+
+/// What there is now of RTP instances, oldest first.
+pub fn legs() -> Vec<Arc<Leg>> {
+    let mut legs = current().map(|runtime| runtime.driver.legs()).unwrap_or_default();
+    legs.sort_by_key(|leg| leg.id());
+    legs
 }
 
 pub fn current() -> Option<Arc<Runtime>> {

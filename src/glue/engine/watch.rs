@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::driver::rtp::{Incoming, Leg, Observer};
+use crate::host::channel;
 use crate::host::log::{self, Level};
 use crate::host::rtp_engine::{Instance, Publisher, Report, ReportBlock, ReportDirection, SenderInfo};
 use crate::rtc::ice::Component;
@@ -70,6 +71,11 @@ impl Watch {
 }
 
 impl Observer for Watch {
+    fn owner(&self) -> Option<String> {
+        let id = self.publisher.channel_id();
+        (!id.is_empty()).then(|| channel::name(&id).unwrap_or(id))
+    }
+
     fn divert(&self, _: &Leg, _: &RtpPacket<'_>) -> bool {
         false
     }

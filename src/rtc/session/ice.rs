@@ -33,11 +33,16 @@ pub(super) struct Ice {
 }
 
 impl Ice {
-    /// The agents in use: the second one only with RTCP on its own port.
-    fn agents(&mut self, mode: RtcpMode) -> &mut [Agent] {
+    /// How many agents are in use: the second one only with RTCP on its own port.
+    fn used(&self, mode: RtcpMode) -> usize {
         let separate =
             mode == RtcpMode::Separate && self.agents.get(1).is_some_and(|agent| !agent.local_candidates().is_empty());
-        let count = if separate { 2 } else { 1 };
+        if separate { 2 } else { 1 }
+    }
+
+    /// The agents in use.
+    fn agents(&mut self, mode: RtcpMode) -> &mut [Agent] {
+        let count = self.used(mode);
         self.agents.get_mut(..count).unwrap_or_default()
     }
 
@@ -258,16 +263,15 @@ impl Session {
     }
 
     /// How far ICE has come: as far as the component that is behind. `None` if it is off.
-    pub fn ice_state(&mut self) -> Option<IceState> {
-        let mode = self.rtcp_mode;
+    pub fn ice_state(&self) -> Option<IceState> {
         let order = |state: IceState| match state {
             IceState::Failed => 0,
             IceState::New => 1,
             IceState::Checking => 2,
             IceState::Connected => 3,
         };
-        let agents = self.ice.as_mut()?.agents(mode);
-        agents.iter().map(Agent::state).min_by_key(|s| order(*s))
+        let ice = self.ice.as_ref()?;
+        ice.agents.iter().take(ice.used(self.rtcp_mode)).map(Agent::state).min_by_key(|s| order(*s))
     }
 
     pub(super) fn handle_stun(

@@ -46,7 +46,7 @@ use std::time::Instant;
 
 pub use config::{Config, PayloadKind, PayloadType, RtcpMode};
 pub use event::{Event, HeldRtp, Received, RtpPacket, Transmit};
-pub use security::DtlsState;
+pub use security::{Agreed, DtlsState};
 pub use send::OutgoingRtp;
 pub use tap::Plain;
 

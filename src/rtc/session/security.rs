@@ -41,6 +41,17 @@ pub enum DtlsState {
     Closed,
 }
 
+/// What a handshake has agreed on; the names are OpenSSL's, the profile's is the RFC's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The protocol version.
+    pub version: String,
+    /// The cipher suite.
+    pub cipher: String,
+    /// The SRTP protection profile.
+    pub profile: String,
+}
+
 struct Dtls {
     context: dtls::Context,
     preferred: Setup,
@@ -88,6 +99,7 @@ pub(super) struct HeldPacket {
 struct Lane {
     endpoint: Option<Endpoint>,
     state: Option<DtlsState>,
+    agreed: Option<Agreed>,
     tx: Option<srtp::Context>,
     rx: Option<srtp::Context>,
     early: VecDeque<Datagram>,
@@ -174,6 +186,7 @@ impl Security {
         for lane in &mut self.lanes {
             lane.endpoint = None;
             lane.state = None;
+            lane.agreed = None;
         }
     }
 
@@ -330,6 +343,11 @@ impl Session {
         self.security.dtls.as_ref()?;
         let state = self.security.lanes.first().and_then(|lane| lane.state);
         Some(state.unwrap_or(DtlsState::New))
+    }
+
+    /// What the association for RTP has agreed on, once it has.
+    pub fn dtls_agreed(&self) -> Option<&Agreed> {
+        self.security.lanes.first()?.agreed.as_ref()
     }
 
     /// The lines that a key log file would have, if the context keeps them.
@@ -561,12 +579,11 @@ impl Session {
                         lane.tx = Some(tx);
                         lane.rx = Some(rx);
                         lane.state = Some(DtlsState::Connected);
-                        self.event(Event::DtlsConnected {
-                            component,
-                            profile: profile.to_string(),
-                            cipher: connected.cipher,
-                            version: connected.version,
-                        });
+                        let (version, cipher) = (connected.version, connected.cipher);
+                        let agreed = Agreed { version, cipher, profile: profile.to_string() };
+                        lane.agreed = Some(agreed.clone());
+                        let Agreed { version, cipher, profile } = agreed;
+                        self.event(Event::DtlsConnected { component, profile, cipher, version });
                         return true;
                     }
                     _ => {
