@@ -39,6 +39,12 @@ pub struct Variable {
     pub line: u32,
 }
 
+/// Asterisk's configuration directory.
+pub fn directory() -> String {
+    // SAFETY: set while Asterisk starts and never changed or freed.
+    text(unsafe { sys::ast_config_AST_CONFIG_DIR })
+}
+
 /// Loads a file of Asterisk's configuration directory. With `only_if_changed`, a file that is as it
 /// was when this module last loaded it is [`Loaded::Unchanged`].
 pub fn load(file: &str, only_if_changed: bool) -> Loaded {

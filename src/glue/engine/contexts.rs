@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
+use super::peers;
 use super::runtime::Runtime;
 use crate::host::rtp_engine::{DtlsConfig, Hash};
 use crate::host::srtp::Suite;
@@ -39,6 +40,8 @@ struct Key {
     ca_path: Option<PathBuf>,
     verify_chain: bool,
     suite_32: bool,
+    /// Of the files that tell why a certificate or a key is absent.
+    configured: Option<[Option<SystemTime>; 2]>,
 }
 
 /// Contexts in use.
@@ -54,6 +57,11 @@ pub fn get(runtime: &Runtime, config: &DtlsConfig) -> Result<LocalDtls, String> 
     let (identity, context) = match known {
         Some(known) => known,
         None => {
+            if key.configured.is_some()
+                && let Some(files) = peers::unreadable(config)
+            {
+                return Err(files);
+            }
             let identity = identity(runtime, &key)?;
             let context = context(runtime, &key, &identity)?;
             let mut made = lock(&runtime.contexts.made);
@@ -90,6 +98,8 @@ impl Key {
             ca_path: config.capath.as_ref().map(PathBuf::from),
             verify_chain: config.verify.certificate,
             suite_32: config.suite == Some(Suite::AesCm128HmacSha1_32),
+            configured: (!config.ephemeral_cert && (config.certfile.is_none() || config.pvtfile.is_none()))
+                .then(peers::dates),
         }
     }
 }
