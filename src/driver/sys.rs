@@ -249,6 +249,11 @@ pub fn set_qos(socket: &UdpSocket, tos: i32, cos: i32) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, cos)
 }
 
+/// Leaves the UDP checksum out of what the socket sends over IPv4 (`rtpchecksums=no`).
+pub fn leave_out_checksums(socket: &UdpSocket) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1)
+}
+
 fn set_option(fd: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let length = mem::size_of_val(&value) as libc::socklen_t;
     // SAFETY: points to an int that outlives the call, with its size.

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 pub use runtime::{current, legs, start, stop};
 
-use crate::driver::clock as driver_clock;
 use crate::driver::rtp::{Leg, PortRange};
+use crate::driver::{clock as driver_clock, sys};
 use crate::host::boundary::Poison;
 use crate::host::format::Format;
 use crate::host::frame::{FrameList, OutFrame};
@@ -135,6 +135,9 @@ impl RtpEngine for Engine {
         let random = rand::bytes::<4>().map_or(0, u32::from_ne_bytes);
         let sending = Arc::new(AtomicBool::new(true));
         let opened = range.bind(ip, random).and_then(|socket| {
+            if !settings.checksums {
+                sys::leave_out_checksums(&socket)?;
+            }
             let local = socket.local_addr()?;
             let config = Config {
                 rtcp_interval: settings.rtcp_interval,
