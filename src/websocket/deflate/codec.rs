@@ -250,6 +250,17 @@ mod tests {
     }
 
     #[test]
+    fn output_does_not_wait_for_the_tail() {
+        for length in STEP..STEP + 300 {
+            let mut compressed = Vec::new();
+            Deflater::new(SHARED, 6).deflate(&vec![b'x'; length], &mut compressed);
+            let mut out = Vec::new();
+            Inflater::new(SHARED).inflate(&compressed, &mut out, 1 << 20).expect("valid");
+            assert_eq!(out.len(), length);
+        }
+    }
+
+    #[test]
     fn window_of_eight_bits_is_answered_uncompressed() {
         let direction = Direction { no_context_takeover: false, window_bits: 8 };
         let mut out = Vec::new();
