@@ -172,6 +172,14 @@ impl SentStream {
         last.timestamp.wrapping_add(units as u32)
     }
 
+    /// The timestamp of an event that begins at `now`. Before any media the first one sets the
+    /// clock going: events of one timestamp would be taken for a single one.
+    pub fn event_timestamp(&mut self, now: Instant, clock_rate: u32) -> u32 {
+        let first = Last { at: now, timestamp: self.first_timestamp, clock_rate: clock_rate.max(1) };
+        self.last.get_or_insert(first);
+        self.timestamp_at(now)
+    }
+
     /// Counts a packet as sent.
     pub fn sent(&mut self, payload: usize) {
         self.packets = self.packets.wrapping_add(1);
@@ -219,6 +227,16 @@ mod tests {
         assert_eq!(next.seq, 0x8000);
         assert_eq!(next.timestamp, 0x0102_0304 + 160);
         assert!(next.marker);
+    }
+
+    #[test]
+    fn events_before_any_media_have_timestamps_of_their_own() {
+        let start = Instant::now();
+        let mut stream = stream();
+        let first = stream.event_timestamp(start, 8000);
+        assert_eq!(stream.event_timestamp(start + FRAME * 25, 8000), first + 4000);
+        let media = stream.stamp(start + FRAME * 50, None, 77, false, 8000).unwrap();
+        assert_eq!(media.timestamp, first + 8000, "and media goes on from there");
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl Session {
                 self.send_due_dtmf(at);
             }
         }
-        let timestamp = self.sent.timestamp_at(now);
+        let timestamp = self.sent.event_timestamp(now, clock_rate);
         if !self.dtmf_sender.begin(now, pt, clock_rate, timestamp, digit) {
             return Err(SendError::Invalid);
         }
