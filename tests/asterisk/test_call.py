@@ -54,6 +54,7 @@ def test_the_prompt_is_heard(shared):
         time.sleep(2)
         media.hush()
         assert client.bye().status == 200
+        assert {packet[1] & 0x7F for _, packet in media.received} == {0}, "a payload type that was not agreed on"
         sound = b"".join(packet[12:] for _, packet in media.received)
         assert len(sound) > 8000 and len(set(sound)) > 30, "silence"
 

@@ -25,7 +25,6 @@ pub use runtime::{current, legs, start, stop};
 use crate::driver::rtp::{Leg, PortRange};
 use crate::driver::{clock as driver_clock, sys};
 use crate::host::boundary::Poison;
-use crate::host::format::Format;
 use crate::host::frame::{FrameList, OutFrame};
 use crate::host::log;
 use crate::host::openssl::rand;
@@ -309,14 +308,6 @@ impl RtpEngine for Engine {
     fn local_bridge(&self, _: &Instance<'_>, _: Option<Arc<Self>>) -> bool {
         // The frames of a bridged pair go through the core, which needs no help for that.
         false
-    }
-
-    fn set_read_format(&self, _: &Instance<'_>, _: &Format) -> bool {
-        true
-    }
-
-    fn set_write_format(&self, _: &Instance<'_>, _: &Format) -> bool {
-        true
     }
 
     fn ssrc_get(&self, _: &Instance<'_>) -> u32 {

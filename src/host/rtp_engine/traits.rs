@@ -111,13 +111,16 @@ pub trait RtpEngine: Send + Sync + Sized + 'static {
     /// the former state.
     fn local_bridge(&self, instance: &Instance<'_>, peer: Option<Arc<Self>>) -> bool;
 
+    /// Whether the engine itself will translate what it reads into `format`; the core then hands on
+    /// the frames as they are.
     fn set_read_format(&self, instance: &Instance<'_>, format: &Format) -> bool {
         let _ = (instance, format);
-        true
+        false
     }
+    /// The same of what is written: with `true` the core translates nothing.
     fn set_write_format(&self, instance: &Instance<'_>, format: &Format) -> bool {
         let _ = (instance, format);
-        true
+        false
     }
 
     /// Formats that the engine itself could convert between; leaving `result` empty (the default)
