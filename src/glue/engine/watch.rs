@@ -34,6 +34,12 @@ impl Watch {
         }
     }
 
+    /// Whether there is a call that a failure ends. Before there is a channel, and when the channel
+    /// driver is done with it, a peer that is silent is no news.
+    fn in_call(&self) -> bool {
+        self.active.load(Ordering::Relaxed) && !self.publisher.channel_id().is_empty()
+    }
+
     fn report(&self, leg: &Leg, direction: ReportDirection, report: &session::Report) {
         let local = Some(leg.local_address());
         let remote = leg.look(|session| session.remote_address(Component::Rtp));
@@ -89,8 +95,8 @@ impl Observer for Watch {
                 );
                 leg.inbox().put(Incoming::Learned { rtcp: *component == Component::Rtcp, remote: *remote });
             }
-            Event::IceFailed(why) if !self.active.load(Ordering::Relaxed) => {
-                log::write(Level::Debug(1), &format!("{}: {} after the call", self.name(leg), why.as_str()));
+            Event::IceFailed(why) if !self.in_call() => {
+                log::write(Level::Debug(1), &format!("{}: {} outside a call", self.name(leg), why.as_str()));
                 leg.inbox().put(Incoming::Ended);
             }
             Event::IceFailed(why) => {
@@ -108,6 +114,10 @@ impl Observer for Watch {
                 log::write(Level::Verbose(3), &text);
                 // Video that began before the keys were there lacks its keyframe.
                 leg.inbox().put(Incoming::SourceChanged);
+            }
+            Event::DtlsFailed { reason } if !self.in_call() => {
+                log::write(Level::Debug(1), &format!("{}: DTLS failed outside a call, {reason}", self.name(leg)));
+                leg.inbox().put(Incoming::Ended);
             }
             Event::DtlsFailed { reason } => {
                 log::warning(&format!("{}: DTLS failed, {reason}; the call is ended", self.name(leg)));

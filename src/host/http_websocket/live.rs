@@ -14,13 +14,21 @@ use libc::{c_int, socklen_t};
 const ESTABLISHED: u8 = 1;
 const CLOSE_WAIT: u8 = 8;
 
+/// More descriptors than this are not looked at.
+const MOST: libc::rlim_t = 1 << 20;
+
 /// How many sessions stock's server has on `ports`.
+///
+/// Every number that a descriptor can have is asked: an Asterisk that has changed its user may not
+/// list its own descriptors in /proc.
 pub(super) fn sessions(ports: &[u16]) -> usize {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return 0 };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok())
-        .filter(|&fd| is_session(fd, ports))
-        .count()
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is written during the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return 0;
+    }
+    let end = RawFd::try_from(limit.rlim_cur.min(MOST)).unwrap_or(RawFd::MAX);
+    (0..end).filter(|&fd| is_session(fd, ports)).count()
 }
 
 fn is_session(fd: RawFd, ports: &[u16]) -> bool {
