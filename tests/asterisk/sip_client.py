@@ -3,8 +3,9 @@
 import hashlib
 import os
 import re
+import select
 
-from websocket_client import TEXT, WebSocket
+from websocket_client import PING, PONG, TEXT, WebSocket, frame
 
 PASSWORD = "rig-secret"
 
@@ -63,6 +64,13 @@ class SipClient:
                 self.answer(response)
             elif response.status >= 200 and response.headers["cseq"].endswith(method):
                 return response
+
+    def idle(self):
+        """Answers the server's pings while nothing else is expected."""
+        while select.select([self.socket.socket], [], [], 0)[0]:
+            _, opcode, payload = self.socket.receive()
+            assert opcode == PING, (opcode, payload)
+            self.socket.send(frame(PONG, payload))
 
     def answer(self, request, status="200 OK"):
         """Answers a request of the server."""

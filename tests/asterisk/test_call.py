@@ -1,5 +1,6 @@
 """Calls with a peer of our own: every packet is matched by its content."""
 
+import re
 import time
 
 import pytest
@@ -73,6 +74,28 @@ def test_reports_describe_the_stream(shared):
         assert last[4:8] == bytes(4), "loss is reported on a path that loses nothing"
         assert int.from_bytes(last[8:12], "big") >= 1000
         assert all(202 in (packet[offset + 1] for offset in offsets(packet)) for packet in reports), "no CNAME"
+
+@pytest.mark.ours
+def test_the_session_is_shown(shared):
+    client, media = call(shared, profiles="SRTP_AEAD_AES_128_GCM")
+    with client, media:
+        media.talk()
+        shared.wait_for(lambda: len(media.received) > 50, 10, "no echo came")
+        media.socket.sendto(b"\x80\x00" + bytes(20), media.remote)
+        host, port = media.address
+        def row():
+            lines = [line.split() for line in shared.cli("webrtc show sessions").splitlines() if f" {host}:{port} " in line]
+            return lines[0] if lines else None
+        fields = shared.wait_for(row, 5, "the session is not in the list")
+        assert re.match(r"(PJ)?SIP/1001-", fields[0]) and fields[2:4] == ["connected", "connected"]
+        assert int(fields[4]) >= 50 and int(fields[5]) >= 50 and fields[6] == "0"
+        shown = shared.cli("webrtc show sessions verbose")
+        mine = re.search(rf"^{re.escape(fields[0])}\n((?:  .*\n)+)", shown, re.MULTILINE).group(1)
+        media.hush()
+        assert client.bye().status == 200
+    for wanted in (r"ICE +connected, controlled", rf"pair +\S+ to {re.escape(host)}:{port}", r"DTLS +connected, DTLSv1\.2, ECDHE-ECDSA-",
+                   r"SRTP +\S*AES_128_GCM", r"received +\d+ packets, .* 0 lost, jitter [\d.]+ ms", r"round trip ", r"discarded +1 "):
+        assert re.search(wanted, mine), f"{wanted} is not in\n{mine}"
 
 def offsets(compound):
     """Where the packets of an RTCP compound begin."""

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ours
 KEYS = "/etc/asterisk/keys"
 CASES = {
     "missing file": ({"dtlscertfile": f"{KEYS}/none.pem"}, r"none\.pem"),
-    "unreadable key": ({"dtlscertfile": f"{KEYS}/dtls.pem", "dtlsprivatekey": f"{KEYS}/secret.key"}, r"secret\.key"),
+    "unreadable key": ({"dtlscertfile": f"{KEYS}/keyless.pem", "dtlsprivatekey": f"{KEYS}/secret.key"}, r"secret\.key"),
     "another's key": ({"dtlscertfile": f"{KEYS}/dtls.pem", "dtlsprivatekey": f"{KEYS}/http.key"}, r"http\.key|dtls\.pem"),
     "not a certificate": ({"dtlscertfile": f"{KEYS}/garbage.pem"}, r"garbage\.pem"),
     "unknown cipher": ({"dtlscertfile": f"{KEYS}/dtls.pem", "dtlscipher": "ROT13"}, r"ROT13"),
@@ -39,6 +39,8 @@ def spoil(etc):
     keys = os.path.join(etc, "keys")
     make_certificate(keys, "secret", "127.0.0.1")
     os.chmod(os.path.join(keys, "secret.key"), 0)
+    with open(os.path.join(keys, "secret.pem"), encoding="ascii") as whole, open(os.path.join(keys, "keyless.pem"), "w", encoding="ascii") as part:
+        part.write(whole.read().split("-----BEGIN PRIVATE KEY")[0])
     with open(os.path.join(keys, "garbage.pem"), "w", encoding="ascii") as file:
         file.write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 

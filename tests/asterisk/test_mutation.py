@@ -125,6 +125,7 @@ def test_websocket_port(start, suite):
             except OSError:
                 used = 20
             if used >= 20:
+                client.idle()
                 if victim:
                     victim.socket.close()
                 victim = None
@@ -139,11 +140,12 @@ def test_handshake(start, suite):
                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: echo\r\n\r\n")
     with client, steady:
         steady.talk()
-        for _ in range(MUTATIONS // 10):
-            with asterisk.network():
-                connection = socket.create_connection((asterisk.address, 8088), 5)
-            with connection:
-                connection.sendall(mutate(chance, request))
+        with asterisk.network():
+            for turn in range(MUTATIONS):
+                if turn % 100 == 0:
+                    client.idle()
+                with socket.create_connection((asterisk.address, 8088), 10) as connection:
+                    connection.sendall(mutate(chance, request))
         still_fine(asterisk, steady)
         with WebSocket(asterisk) as echo:
             echo.text("alive")

@@ -260,14 +260,14 @@ class Asterisk:
         return self.wait_for(lambda: re.search(pattern, self.log()[since:]), timeout, f"no line in the log matches {pattern!r}")
 
     def wait_for(self, condition, timeout, otherwise):
-        """Polls `condition` until it gives something true, and returns that."""
+        """Polls `condition` until it gives something true, and returns that; `otherwise`, or what it returns, is the complaint."""
         deadline = time.monotonic() + timeout
         while True:
             found = condition()
             if found:
                 return found
             if time.monotonic() > deadline:
-                raise AssertionError(f"{otherwise} within {timeout} s")
+                raise AssertionError(f"{otherwise() if callable(otherwise) else otherwise} within {timeout} s")
             if not self.alive():
                 raise AssertionError(f"Asterisk died: {self.said()}")
             time.sleep(0.1)
