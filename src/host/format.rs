@@ -72,8 +72,19 @@ impl Format {
     }
 
     /// Ticks per second of the RTP timestamp: the sample rate, except for G.722, whose clock runs
-    /// at 8000 by an error that RFC 3551 §4.5.2 keeps for compatibility.
+    /// at 8000 by an error that RFC 3551 §4.5.2 keeps for compatibility, and for video, whose
+    /// codecs say 1000 in Asterisk while RTP runs at 90000 (RFC 7741 §4.1, RFC 6184 §5.1).
     pub fn rtp_clock_rate(&self) -> u32 {
+        match self.media_type() {
+            MediaType::Video => 90_000,
+            _ => self.frame_clock_rate(),
+        }
+    }
+
+    /// The clock by which the times in a frame turn into ticks. With video's rate of 1000 a frame
+    /// carries the RTP timestamp itself, to the tick, where audio's is in milliseconds; stock's
+    /// engine does the same, so that the two may bridge.
+    pub(in crate::host) fn frame_clock_rate(&self) -> u32 {
         if self.is_g722() { 8000 } else { self.sample_rate() }
     }
 

@@ -232,7 +232,7 @@ impl Slot {
 
     /// Lets a jitter buffer on the other side of a bridge do its work.
     fn timing(&mut self, media: &Media<'_>) {
-        let ticks_per_ms = u64::from(media.format.rtp_clock_rate() / 1000).max(1);
+        let ticks_per_ms = u64::from(media.format.frame_clock_rate() / 1000).max(1);
         self.frame.flags |= sys::AST_FRFLAG_HAS_TIMING_INFO as std::ffi::c_uint;
         self.frame.ts = (media.timestamp / ticks_per_ms) as c_long;
     }

@@ -79,7 +79,7 @@ impl<'a> OutFrame<'a> {
     pub fn ticks(&self) -> u32 {
         let samples = u64::try_from(self.frame().samples).unwrap_or(0);
         let ticks = match &self.format {
-            Some(format) => samples * u64::from(format.rtp_clock_rate()) / u64::from(format.sample_rate()),
+            Some(format) => samples * u64::from(format.frame_clock_rate()) / u64::from(format.sample_rate()),
             None => samples,
         };
         u32::try_from(ticks).unwrap_or(0)
@@ -93,7 +93,7 @@ impl<'a> OutFrame<'a> {
     /// The timestamp that the frame had where it came from, in ticks of the format's RTP clock.
     pub fn timestamp(&self) -> Option<u64> {
         let format = self.format.as_ref().filter(|_| self.flag(sys::AST_FRFLAG_HAS_TIMING_INFO))?;
-        u64::try_from(self.frame().ts).ok()?.checked_mul((format.rtp_clock_rate() / 1000).into())
+        u64::try_from(self.frame().ts).ok()?.checked_mul((format.frame_clock_rate() / 1000).into())
     }
 
     /// When the frame is to be played; `None` when it goes out as it comes.
