@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::window::{WINDOW, Window};
+
 /// A source whose clock departs this far from ours has been replaced without notice.
 const REBASE_AFTER: f64 = 3.0;
 /// A source's sequence number may lie this far ahead of the last one.
@@ -20,16 +22,20 @@ pub struct Stamp {
     pub timestamp: u32,
     /// The marker bit.
     pub marker: bool,
+    /// The packet is the first of another source.
+    pub rebased: bool,
 }
 
 /// The state of a sent stream.
 #[derive(Clone, Debug)]
 pub struct SentStream {
     ssrc: u32,
-    /// The number of the last packet in order.
-    highest: u16,
-    /// Bit `n` is set if `highest - n` was given out.
-    used: u128,
+    /// The number of the last packet in order, extended.
+    highest: u64,
+    /// What was given out.
+    used: Window,
+    /// No number is below: it would be in the cycle before the first, which SRTP does not have.
+    lowest: u64,
     /// Added to the source's sequence numbers, once it has given one.
     seq_offset: Option<u16>,
     /// Added to the source's timestamps.
@@ -57,11 +63,12 @@ impl SentStream {
     pub fn new(ssrc: u32, random: [u8; 6]) -> Self {
         let [a, b, c, d, e, f] = random;
         // Not among the first 256 either: a late packet of the source may be numbered below.
-        let first = u16::from_be_bytes([a & 0x7f | 1, b]);
+        let first = 0x1_0000 + u64::from(u16::from_be_bytes([a & 0x7f | 1, b]));
         SentStream {
             ssrc,
-            highest: first.wrapping_sub(1),
-            used: 0,
+            highest: first - 1,
+            used: Window::default(),
+            lowest: first - 255,
             seq_offset: None,
             ts_offset: None,
             first_timestamp: u32::from_be_bytes([c, d, e, f]),
@@ -111,7 +118,7 @@ impl SentStream {
         if !behind {
             self.last = Some(Last { at: now, timestamp: out, clock_rate: clock_rate.max(1) });
         }
-        Some(Stamp { seq, timestamp: out, marker: marker || rebase })
+        Some(Stamp { seq, timestamp: out, marker: marker || rebase, rebased: rebase })
     }
 
     /// A sequence number for a packet that no source numbers.
@@ -124,9 +131,10 @@ impl SentStream {
     }
 
     fn advance(&mut self, by: u16) -> u16 {
-        self.highest = self.highest.wrapping_add(by);
-        self.used = self.used.checked_shl(u32::from(by)).unwrap_or(0) | 1;
-        self.highest
+        let number = self.highest + u64::from(by);
+        self.used.advance(self.highest, number);
+        self.highest = number;
+        number as u16
     }
 
     fn map_sequence(&mut self, seq: u16, rebase: bool) -> Option<u16> {
@@ -134,18 +142,14 @@ impl SentStream {
             && !rebase
         {
             let out = seq.wrapping_add(offset);
-            let ahead = out.wrapping_sub(self.highest);
+            let ahead = out.wrapping_sub(self.highest as u16);
             if (1..=MAX_GAP).contains(&ahead) {
                 return Some(self.advance(ahead));
             }
-            let behind = 0u16.wrapping_sub(ahead);
-            if behind < 128 {
-                let bit = 1u128 << behind;
-                if self.used & bit != 0 {
-                    return None;
-                }
-                self.used |= bit;
-                return Some(out);
+            let behind = u64::from(0u16.wrapping_sub(ahead));
+            if behind < WINDOW {
+                let number = self.highest - behind;
+                return (number >= self.lowest && self.used.fill(number)).then_some(out);
             }
         }
         let out = self.advance(1);

@@ -1,12 +1,12 @@
 //! Sequence numbers of a received stream: extension by wraps, probation, resynchronisation
 //! (RFC 3550 A.1), and duplicates.
 
+use super::window::{WINDOW, Window};
+
 /// A gap up to this is loss.
 const MAX_DROPOUT: u16 = 3000;
 /// A step back up to this is reordering.
-const MAX_MISORDER: u16 = 100;
-/// The packets behind the highest whose arrival is remembered.
-const WINDOW: u64 = 128;
+const MAX_MISORDER: u64 = 100;
 
 /// Why a packet is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,9 @@ pub struct Sequence {
     /// The highest extended number received. It begins at 2^16 so that the numbers before the
     /// first can be told from those after a wrap.
     highest: u64,
-    /// Bit `n` is set if `highest - n` was received.
-    seen: u128,
+    /// What was received, once `begun`.
+    seen: Window,
+    begun: bool,
     /// Packets still wanted in sequence before the source is valid.
     probation: u8,
     /// What the sequence must go on with for a jump to be believed.
@@ -42,7 +43,8 @@ impl Sequence {
             base: first,
             // As if the packet before the first had been the last.
             highest: first - 1,
-            seen: 0,
+            seen: Window::default(),
+            begun: false,
             probation,
             after_jump: None,
         }
@@ -67,20 +69,23 @@ impl Sequence {
                 return Err(SequenceError::Probation);
             }
             self.base = self.highest;
-            self.seen = 1;
+            self.note_highest();
             return Ok(self.highest);
         }
         self.probation = 0;
-        if ahead == 0 && self.seen & 1 != 0 {
+        if ahead == 0 && self.begun {
             return Err(SequenceError::Duplicate);
         }
         if ahead < MAX_DROPOUT {
             self.advance(u64::from(ahead));
             return Ok(self.highest);
         }
-        let behind = 0u16.wrapping_sub(ahead);
-        if behind <= MAX_MISORDER {
-            return self.late(u64::from(behind));
+        let behind = u64::from(0u16.wrapping_sub(ahead));
+        // What nothing authenticates may be another source of the same SSRC, which would be
+        // dropped for as long as its numbers look like old ones. An authentic packet is late, and
+        // late by far if it was sent again.
+        if behind <= if trusted { WINDOW - 1 } else { MAX_MISORDER } {
+            return self.late(behind);
         }
         if trusted || self.after_jump == Some(seq) {
             self.resynchronise(seq);
@@ -91,19 +96,25 @@ impl Sequence {
     }
 
     fn advance(&mut self, by: u64) {
-        self.highest += by;
-        self.seen = if by >= WINDOW { 0 } else { self.seen << by };
-        self.seen |= 1;
+        let number = self.highest + by;
+        if by > 0 {
+            self.seen.advance(self.highest, number);
+        }
+        self.highest = number;
+        self.note_highest();
         self.after_jump = None;
     }
 
+    fn note_highest(&mut self) {
+        self.seen.fill(self.highest);
+        self.begun = true;
+    }
+
     fn late(&mut self, behind: u64) -> Result<u64, SequenceError> {
-        let bit = 1u128 << behind;
-        if self.seen & bit != 0 {
+        let extended = self.highest - behind;
+        if !self.seen.fill(extended) {
             return Err(SequenceError::Duplicate);
         }
-        self.seen |= bit;
-        let extended = self.highest - behind;
         self.base = self.base.min(extended);
         Ok(extended)
     }
@@ -113,7 +124,8 @@ impl Sequence {
         let cycle = (self.highest | 0xffff) + 1;
         self.highest = cycle + u64::from(seq);
         self.base = self.highest;
-        self.seen = 1;
+        self.seen = Window::default();
+        self.note_highest();
         self.after_jump = None;
     }
 
