@@ -112,9 +112,13 @@ pub struct Stats {
     pub rx_rtcp: u64,
     /// Packets held back for want of keys or a path, and dropped when the bound was passed.
     pub tx_dropped: u64,
-    /// Packets lost in the network and received again through NACK (RFC 4585).
+    /// NACK messages sent (RFC 4585).
     pub nacks_sent: u64,
-    /// PLI and FIR sent and received.
+    /// NACK messages received.
+    pub nacks_received: u64,
+    /// Packets sent again because the peer asked for them.
+    pub resent: u64,
+    /// PLI and FIR sent.
     pub keyframe_requests_sent: u64,
     /// PLI and FIR received.
     pub keyframe_requests_received: u64,

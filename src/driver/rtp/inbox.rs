@@ -9,12 +9,15 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::driver::sys::EventFd;
-use crate::rtc::session::RtpPacket;
+use crate::rtc::session::{PayloadKind, RtpPacket};
 use crate::sync::lock;
 
 /// Media that a channel which does not read is owed at most: two seconds of audio. Older packets
 /// are of no use to anybody, so the oldest go first.
 const CAPACITY: usize = 100;
+
+/// The same for video, of which one keyframe may take as many packets: two seconds at 4 Mbit/s.
+const VIDEO_CAPACITY: usize = 800;
 
 /// Buffers kept for reuse.
 const SPARE: usize = 8;
@@ -84,7 +87,8 @@ impl Inbox {
     /// Queues a copy of `packet`.
     pub fn put_media(&self, packet: &RtpPacket<'_>) {
         let mut queue = lock(&self.queue);
-        if queue.media >= CAPACITY
+        let capacity = if packet.kind == PayloadKind::Video { VIDEO_CAPACITY } else { CAPACITY };
+        if queue.media >= capacity
             && let Some(oldest) = queue.waiting.iter().position(|item| matches!(item, Incoming::Media(_)))
         {
             if let Some(Incoming::Media(media)) = queue.waiting.remove(oldest) {
@@ -119,7 +123,7 @@ impl Inbox {
             _ => false,
         };
         // Only a peer that the channel does not listen to could fill it with control events.
-        if !repeats && (queue.waiting.len() < 2 * CAPACITY || matches!(item, Incoming::Ended)) {
+        if !repeats && (queue.waiting.len() - queue.media < CAPACITY || matches!(item, Incoming::Ended)) {
             self.push(queue, item);
         }
     }
@@ -174,6 +178,7 @@ mod tests {
     fn packet(seq: u16) -> RtpPacket<'static> {
         RtpPacket {
             pt: 0,
+            kind: PayloadKind::Media,
             marker: false,
             seq,
             ext_seq: u64::from(seq),
@@ -217,6 +222,15 @@ mod tests {
         assert!(matches!(inbox.take(), Some(Incoming::DtmfBegin { digit: '5' })), "control is kept");
         let Some(Incoming::Media(first)) = inbox.take() else { panic!("media expected") };
         assert_eq!(first.seq, 150);
+    }
+
+    #[test]
+    fn a_keyframe_fits() {
+        let inbox = Inbox::new().unwrap();
+        for seq in 0..300 {
+            inbox.put_media(&RtpPacket { kind: PayloadKind::Video, ..packet(seq) });
+        }
+        assert_eq!(inbox.dropped(), 0);
     }
 
     #[test]

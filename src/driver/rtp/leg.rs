@@ -274,7 +274,9 @@ impl Leg {
                 Event::DtmfEnd { digit, duration } => {
                     self.inbox.put(Incoming::DtmfEnd { digit: *digit, duration: *duration });
                 }
-                Event::Feedback(Feedback::Pli | Feedback::Fir) => self.inbox.put(Incoming::KeyframeRequest),
+                Event::Feedback(Feedback::Pli | Feedback::Fir) | Event::KeyframeNeeded => {
+                    self.inbox.put(Incoming::KeyframeRequest);
+                }
                 Event::Feedback(Feedback::Remb(rate)) => self.inbox.put(Incoming::Remb(*rate)),
                 _ => self.observer.event(self, &event),
             }

@@ -148,7 +148,11 @@ impl Observer for Watch {
                 log::write(Level::Debug(1), &format!("{}: RTCP BYE from {ssrc:#010x}", self.name(leg)));
             }
             // The leg keeps these for the channel.
-            Event::Media(_) | Event::DtmfBegin { .. } | Event::DtmfEnd { .. } | Event::Feedback(_) => {}
+            Event::Media(_)
+            | Event::DtmfBegin { .. }
+            | Event::DtmfEnd { .. }
+            | Event::Feedback(_)
+            | Event::KeyframeNeeded => {}
         }
     }
 }

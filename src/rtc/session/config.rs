@@ -78,8 +78,10 @@ impl Config {
 /// What a payload type carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadKind {
-    /// Audio, video or text: handed on as it is.
+    /// Audio or text: handed on as it is.
     Media,
+    /// Video: handed on as it is; what is lost of it may be asked for again.
+    Video,
     /// RFC 4733 named events: digits become [`super::Event::DtmfBegin`] and
     /// [`super::Event::DtmfEnd`].
     TelephoneEvent,

@@ -11,8 +11,6 @@ use crate::rtc::rtcp::{self, Feedback, NtpClock, Packet, Report, ReportBlock, Sc
 use crate::rtc::srtp;
 use crate::rtc::stats::{Series, Stats};
 
-/// The least time between two keyframe requests of ours.
-const KEYFRAME_INTERVAL: Duration = Duration::from_millis(100);
 /// The largest feedback message.
 const MAX_FEEDBACK: usize = 1200;
 /// Lost packets that one message may name.
@@ -24,27 +22,23 @@ pub(super) struct Control {
     stats: Stats,
     /// Cumulative loss of the peer's last report.
     reported_lost: i64,
-    last_keyframe_request: Option<Instant>,
     fir_sent: u8,
     fir_received: Option<u8>,
 }
 
 impl Control {
     pub(super) fn new(clock: NtpClock, schedule: Schedule) -> Self {
-        Control {
-            clock,
-            schedule,
-            stats: Stats::default(),
-            reported_lost: 0,
-            last_keyframe_request: None,
-            fir_sent: 0,
-            fir_received: None,
-        }
+        Control { clock, schedule, stats: Stats::default(), reported_lost: 0, fir_sent: 0, fir_received: None }
     }
 
     /// The figures that RTCP knows; the others are at their defaults.
     pub(super) fn stats(&self) -> Stats {
         self.stats.clone()
+    }
+
+    /// The round-trip time of the last report.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        (self.stats.rtt.count() > 0).then(|| Duration::from_secs_f64(self.stats.rtt.last()))
     }
 
     fn block_received(&mut self, now: Instant, block: &ReportBlock) -> Option<Duration> {
@@ -142,12 +136,8 @@ impl Session {
         Ok(())
     }
 
-    /// Asks for a keyframe (PLI). A request that follows another closely is taken as the same.
-    pub fn request_keyframe(&mut self, now: Instant) -> Result<(), SendError> {
-        self.send_feedback(now, &Feedback::Pli)
-    }
-
-    /// Sends feedback about the peer's stream, in a compound of its own.
+    /// Sends feedback about the peer's stream, in a compound of its own. A keyframe request that
+    /// follows another closely is sent later.
     pub fn send_feedback(&mut self, now: Instant, feedback: &Feedback) -> Result<(), SendError> {
         if self.rtcp_mode == RtcpMode::Off {
             return Err(SendError::RtcpOff);
@@ -155,13 +145,8 @@ impl Session {
         self.readiness(self.rtcp_component())?;
         let media = self.remote_ssrc().ok_or(SendError::NoPath)?;
         let keyframe = matches!(feedback, Feedback::Pli | Feedback::Fir);
-        if keyframe {
-            if let Some(last) = self.control.last_keyframe_request
-                && now.saturating_duration_since(last) < KEYFRAME_INTERVAL
-            {
-                return Ok(());
-            }
-            self.control.last_keyframe_request = Some(now);
+        if keyframe && !self.may_ask_for_keyframe(now) {
+            return Ok(());
         }
         let ssrc = self.sent.ssrc();
         let mut buffer = self.buffer();
@@ -185,7 +170,10 @@ impl Session {
         }
         self.send_rtcp(buffer)?;
         match feedback {
-            Feedback::Pli | Feedback::Fir => self.control.stats.keyframe_requests_sent += 1,
+            Feedback::Pli | Feedback::Fir => {
+                self.keyframe_asked(now);
+                self.control.stats.keyframe_requests_sent += 1;
+            }
             Feedback::Nack(_) => self.control.stats.nacks_sent += 1,
             Feedback::Remb(_) | Feedback::TransportCc(_) => {}
         }
@@ -275,8 +263,14 @@ impl Session {
                 }
             }
             Packet::Nack { media, .. } if media == ours => {
-                let lost: Vec<u16> = packet.lost().take(MAX_NACK).collect();
-                self.event(Event::Feedback(Feedback::Nack(lost)));
+                self.control.stats.nacks_received += 1;
+                let lost = packet.lost().take(MAX_NACK);
+                if self.repair.retransmission.answer {
+                    self.resend(now, lost);
+                } else {
+                    let lost = lost.collect();
+                    self.event(Event::Feedback(Feedback::Nack(lost)));
+                }
             }
             Packet::Remb { bitrate, .. } => self.event(Event::Feedback(Feedback::Remb(bitrate))),
             Packet::TransportCc { fci, .. } => {

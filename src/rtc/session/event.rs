@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::PayloadKind;
 use crate::rtc::error::Discard;
 use crate::rtc::ice::{Component, IceFailure};
 use crate::rtc::rtcp::{Feedback, Report};
@@ -12,6 +13,8 @@ use crate::rtc::rtcp::{Feedback, Report};
 pub struct RtpPacket<'a> {
     /// Payload type, 0 to 127.
     pub pt: u8,
+    /// What the payload type stands for.
+    pub kind: PayloadKind,
     /// The marker bit.
     pub marker: bool,
     /// Sequence number.
@@ -32,6 +35,7 @@ pub struct RtpPacket<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldRtp {
     pt: u8,
+    kind: PayloadKind,
     marker: bool,
     seq: u16,
     ext_seq: u64,
@@ -45,6 +49,7 @@ impl From<RtpPacket<'_>> for HeldRtp {
     fn from(packet: RtpPacket<'_>) -> Self {
         HeldRtp {
             pt: packet.pt,
+            kind: packet.kind,
             marker: packet.marker,
             seq: packet.seq,
             ext_seq: packet.ext_seq,
@@ -61,6 +66,7 @@ impl HeldRtp {
     pub fn packet(&self) -> RtpPacket<'_> {
         RtpPacket {
             pt: self.pt,
+            kind: self.kind,
             marker: self.marker,
             seq: self.seq,
             ext_seq: self.ext_seq,
@@ -164,6 +170,9 @@ pub enum Event {
     ReportSent(Report),
     /// The peer wants something of our stream.
     Feedback(Feedback),
+    /// The peer will decode what it is sent from now on only if that begins with a keyframe: there
+    /// are new keys, or video of another source.
+    KeyframeNeeded,
     /// The peer has left (RTCP BYE for its SSRC).
     Bye {
         /// The SSRC that left.

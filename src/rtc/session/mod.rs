@@ -28,14 +28,16 @@
 //!
 //! `config`, `event`: what goes in and comes out. `ice`, `security`, `path`: signalling and state
 //! of the three things that must be there before media flows. `receive`, `send`, `control`: RTP
-//! in, RTP out, RTCP.
+//! in, RTP out, RTCP. `repair`, `congestion`: what video needs on a network that loses.
 
 mod config;
+mod congestion;
 mod control;
 mod event;
 mod ice;
 mod path;
 mod receive;
+mod repair;
 mod security;
 mod send;
 mod tap;
@@ -46,6 +48,7 @@ use std::time::Instant;
 
 pub use config::{Config, PayloadKind, PayloadType, RtcpMode};
 pub use event::{Event, HeldRtp, Received, RtpPacket, Transmit};
+pub use repair::Retransmission;
 pub use security::{Agreed, DtlsState};
 pub use send::OutgoingRtp;
 pub use tap::Plain;
@@ -56,7 +59,7 @@ use super::dtmf;
 use super::error::{Discards, SendError};
 use super::ice::Component;
 use super::rtcp::{NtpClock, Schedule};
-use super::rtp::{ReceivedStream, SentStream};
+use super::rtp::{ReceivedStream, SentStream, TransportCc};
 use super::stats::{Series, Stats};
 use crate::host::openssl::{Error, rand};
 
@@ -82,7 +85,9 @@ pub struct Session {
     dtmf_receiver: dtmf::Receiver,
     dtmf_sender: dtmf::Sender,
     control: control::Control,
-    held: VecDeque<send::Held>,
+    repair: repair::Repair,
+    transport_cc: Option<TransportCc>,
+    held: send::Waiting,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     pool: Vec<Vec<u8>>,
@@ -123,7 +128,9 @@ impl Session {
             dtmf_receiver: dtmf::Receiver::new(config.dtmf_timeout),
             dtmf_sender: dtmf::Sender::default(),
             control: control::Control::new(NtpClock::new(now, config.unix_time), Schedule::new(config.rtcp_interval)),
-            held: VecDeque::new(),
+            repair: repair::Repair::default(),
+            transport_cc: None,
+            held: send::Waiting::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             pool: Vec::new(),
@@ -259,6 +266,8 @@ impl Session {
             self.digit(digit);
         }
         self.send_due_dtmf(now);
+        self.send_due_repairs(now);
+        self.send_due_transport_cc(now);
         if self.control.schedule.is_due(now) {
             self.send_report(now);
         }
@@ -279,6 +288,8 @@ impl Session {
             self.dtmf_receiver.poll_timeout(),
             self.dtmf_sender.poll_timeout(),
             self.control.schedule.poll_timeout(),
+            self.repair_timeout(),
+            self.transport_cc.as_ref().and_then(TransportCc::poll_timeout),
         ]
         .into_iter()
         .flatten()
@@ -370,6 +381,7 @@ impl Session {
             local_loss: last.map_or(Series::default(), ReceivedStream::loss),
             ice_rtt: self.ice.as_ref().and_then(ice::Ice::round_trip),
             tx_dropped: self.tx_dropped,
+            resent: self.repair.resent,
             discards: self.discards.clone(),
             ..self.control.stats()
         }

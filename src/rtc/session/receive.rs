@@ -9,7 +9,7 @@ use super::{Event, HeldRtp, PayloadKind, Received, RtcpMode, RtpPacket, Session,
 use crate::rtc::demux::{self, Protocol};
 use crate::rtc::error::Discard;
 use crate::rtc::ice::Component;
-use crate::rtc::rtp::{self, ReceivedStream, SequenceError};
+use crate::rtc::rtp::{self, Accepted, ReceivedStream, SequenceError};
 use crate::rtc::srtp;
 
 /// Sources of the peer that are remembered; the one heard least recently gives way.
@@ -126,7 +126,11 @@ impl Session {
         let clock_rate = payload_type.map_or(8000, |t| t.clock_rate);
         let kind = payload_type.map_or(PayloadKind::Media, |t| t.kind);
 
-        let ext_seq = self.note_packet(now, &header, payload.len(), encrypted)?;
+        let accepted = self.note_packet(now, &header, payload.len(), encrypted)?;
+        self.note_transport_cc(now, &header, packet);
+        if kind == PayloadKind::Video {
+            self.note_video(now, header.ssrc, accepted);
+        }
         if kind != PayloadKind::TelephoneEvent
             && let Some(stream) = self.received.last_mut()
         {
@@ -149,9 +153,10 @@ impl Session {
         }
         Ok(Some(RtpPacket {
             pt: header.pt,
+            kind,
             marker: header.marker,
             seq: header.seq,
-            ext_seq,
+            ext_seq: accepted.ext_seq,
             timestamp: header.timestamp,
             ssrc: header.ssrc,
             arrival: now,
@@ -166,7 +171,7 @@ impl Session {
         header: &rtp::Header,
         payload: usize,
         trusted: bool,
-    ) -> Result<u64, Discard> {
+    ) -> Result<Accepted, Discard> {
         let old = self.remote_ssrc();
         if old != Some(header.ssrc) {
             match self.received.iter().position(|s| s.ssrc == header.ssrc) {
@@ -188,7 +193,7 @@ impl Session {
         let stream = self.received.last_mut().ok_or(Discard::Unexpected)?;
         let accepted = stream.packet(now, header.seq, payload, trusted);
         match accepted {
-            Ok(accepted) => Ok(accepted.ext_seq),
+            Ok(accepted) => Ok(accepted),
             Err(SequenceError::Probation) => Err(Discard::Probation),
             Err(SequenceError::Duplicate) => Err(Discard::Duplicate),
         }

@@ -23,8 +23,9 @@ use crate::rtc::srtp;
 const MAX_EARLY: usize = 24;
 /// The largest of them.
 const MAX_EARLY_LEN: usize = 2048;
-/// SRTP packets held until the handshake has made keys.
-const MAX_HELD: usize = 16;
+/// SRTP packets held until the handshake has made keys, and their bytes: a keyframe of video.
+const MAX_HELD: usize = 128;
+const MAX_HELD_BYTES: usize = 128 * 1024;
 
 /// How far the DTLS association for RTP has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,11 +170,15 @@ impl Security {
             return Err(Discard::NoKeys);
         }
         self.held.push_back(packet);
-        if self.held.len() > MAX_HELD {
-            self.held.pop_front();
-            return Err(Discard::NoKeys);
+        let mut bytes: usize = self.held.iter().map(|held| held.bytes.len()).sum();
+        let mut kept = Ok(());
+        while (self.held.len() > MAX_HELD || bytes > MAX_HELD_BYTES)
+            && let Some(oldest) = self.held.pop_front()
+        {
+            bytes -= oldest.bytes.len();
+            kept = Err(Discard::NoKeys);
         }
-        Ok(())
+        kept
     }
 
     pub(super) fn take_held(&mut self) -> VecDeque<HeldPacket> {
@@ -244,6 +249,7 @@ impl Session {
             lane.tx = Some(tx);
             lane.rx = Some(rx);
         }
+        self.begin_video(now);
         self.release_received(now);
         self.release_held(now);
     }
@@ -559,6 +565,7 @@ impl Session {
             }
         }
         if connected {
+            self.begin_video(now);
             self.release_received(now);
             self.release_held(now);
         }

@@ -1,18 +1,21 @@
 //! RTP to the peer: media and digits.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::Session;
+use super::{Event, PayloadKind, Session};
 use crate::rtc::error::SendError;
 use crate::rtc::ice::{Component, IceState};
 use crate::rtc::rtp::{Stamp, write_header};
 
 /// The largest datagram that is made: what fits in an Ethernet frame, with some room.
 const MAX_PACKET: usize = 1472;
-/// Packets held until they can be sent.
-const MAX_HELD: usize = 64;
-/// The age from which a held packet is of no more use.
+/// Bytes held until they can be sent: more than a keyframe of video takes.
+const MAX_HELD: usize = 256 * 1024;
+/// The age from which a held packet is of no more use. Video may wait longer: a keyframe that is
+/// late is shown late, without it nothing is.
 const HELD_FOR: Duration = Duration::from_millis(200);
+const VIDEO_HELD_FOR: Duration = Duration::from_secs(1);
 
 /// A packet to send, as Asterisk's frames describe it.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +34,39 @@ pub struct OutgoingRtp<'a> {
     pub payload: &'a [u8],
 }
 
-/// A packet that waits for keys or a path.
-pub(super) struct Held {
+/// Packets that wait for keys or a path, in order.
+#[derive(Default)]
+pub(super) struct Waiting {
+    packets: VecDeque<Held>,
+    bytes: usize,
+}
+
+struct Held {
     at: Instant,
+    /// It is of no use after that.
+    until: Instant,
     pt: u8,
     marker: bool,
     timestamp: u32,
     seq: Option<u16>,
     payload: Vec<u8>,
+}
+
+impl Waiting {
+    fn push(&mut self, held: Held) {
+        self.bytes += held.payload.len();
+        self.packets.push_back(held);
+    }
+
+    fn pop(&mut self) -> Option<Held> {
+        let held = self.packets.pop_front()?;
+        self.bytes -= held.payload.len();
+        Some(held)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Waiting::default();
+    }
 }
 
 impl Session {
@@ -85,19 +113,21 @@ impl Session {
         Ok(())
     }
 
+    pub(super) fn is_video(&self, pt: u8) -> bool {
+        self.payload_type(pt).is_some_and(|t| t.kind == PayloadKind::Video)
+    }
+
     fn hold_for_later(&mut self, now: Instant, packet: OutgoingRtp<'_>) {
-        if self.held.len() >= MAX_HELD {
-            self.held.pop_front();
-            self.tx_dropped += 1;
-        }
-        while let Some(first) = self.held.front()
-            && now.saturating_duration_since(first.at) > HELD_FOR
+        while let Some(first) = self.held.packets.front()
+            && (first.until < now || self.held.bytes + packet.payload.len() > MAX_HELD)
         {
-            self.held.pop_front();
+            self.held.pop();
             self.tx_dropped += 1;
         }
-        self.held.push_back(Held {
+        let patience = if self.is_video(packet.pt) { VIDEO_HELD_FOR } else { HELD_FOR };
+        self.held.push(Held {
             at: now,
+            until: now + patience,
             pt: packet.pt,
             marker: packet.marker,
             timestamp: packet.timestamp,
@@ -108,11 +138,12 @@ impl Session {
 
     /// Sends what was held, if it can be sent now.
     pub(super) fn release_held(&mut self, now: Instant) {
-        if self.held.is_empty() || self.readiness(Component::Rtp).is_err() {
+        if self.held.packets.is_empty() || self.readiness(Component::Rtp).is_err() {
             return;
         }
-        for held in std::mem::take(&mut self.held) {
-            if now.saturating_duration_since(held.at) > HELD_FOR {
+        let mut waiting = std::mem::take(&mut self.held);
+        while let Some(held) = waiting.pop() {
+            if held.until < now {
                 self.tx_dropped += 1;
                 continue;
             }
@@ -131,10 +162,15 @@ impl Session {
     fn send_now(&mut self, now: Instant, packet: OutgoingRtp<'_>) -> Result<(), SendError> {
         let clock_rate = self.clock_rate(packet.pt);
         let stamp = self.sent.stamp(now, packet.seq, packet.timestamp, packet.marker, clock_rate);
-        let Some(stamp) = stamp else {
+        let Some(mut stamp) = stamp else {
             self.tx_dropped += 1;
             return Err(SendError::Duplicate);
         };
+        if stamp.rebased && self.is_video(packet.pt) {
+            // The marker of video is the end of a picture, not the beginning of a source.
+            stamp.marker = packet.marker;
+            self.event(Event::KeyframeNeeded);
+        }
         self.emit(now, packet.pt, stamp, packet.payload)
     }
 
@@ -158,6 +194,7 @@ impl Session {
                 return Err(SendError::Srtp);
             }
         }
+        self.keep_for_resend(now, pt, stamp.seq, &buffer);
         self.transmit(Component::Rtp, route, buffer)?;
         self.sent.sent(payload.len());
         if self.control.schedule.poll_timeout().is_none() {
@@ -211,7 +248,12 @@ impl Session {
                 self.tx_dropped += 1;
                 continue;
             }
-            let stamp = Stamp { seq: self.sent.next_sequence(), timestamp: event.timestamp, marker: event.marker };
+            let stamp = Stamp {
+                seq: self.sent.next_sequence(),
+                timestamp: event.timestamp,
+                marker: event.marker,
+                rebased: false,
+            };
             // A failure is counted where it happens.
             let _ = self.emit(now, event.pt, stamp, &event.payload);
         }
