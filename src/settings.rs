@@ -273,6 +273,8 @@ pub struct Rtc {
     pub ice_timeout: Duration,
     /// Preferred first.
     pub srtp_profiles: Vec<SrtpProfile>,
+    /// Offer NACK and PLI for the video of chan_sip's WebRTC peers.
+    pub rtcp_feedback: bool,
 }
 
 impl Default for Rtc {
@@ -282,6 +284,7 @@ impl Default for Rtc {
             ice_lite: false,
             ice_timeout: Duration::from_secs(30),
             srtp_profiles: vec![SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80],
+            rtcp_feedback: true,
         }
     }
 }

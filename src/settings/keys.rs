@@ -111,6 +111,7 @@ pub(super) const KEYS: &[Key] = &[
     rtc("srtp_profiles", srtp_profiles, |s| {
         s.rtc.srtp_profiles.iter().map(|profile| profile.name()).collect::<Vec<_>>().join(", ")
     }),
+    rtc("rtcp_feedback", |s, v| store(&mut s.rtc.rtcp_feedback, flag(v)), |s| shown_flag(s.rtc.rtcp_feedback)),
     rtp("rtpstart", |s, v| port(&mut s.rtp.port_start, v), |s| s.rtp.port_start.to_string()),
     rtp("rtpend", |s, v| port(&mut s.rtp.port_end, v), |s| s.rtp.port_end.to_string()),
     rtp("rtpchecksums", |s, v| store(&mut s.rtp.checksums, flag(v)), |s| shown_flag(s.rtp.checksums)),

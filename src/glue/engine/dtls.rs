@@ -93,7 +93,8 @@ impl RtpEngineDtls for Engine {
     }
 
     fn get_fingerprint(&self, _: &Instance<'_>) -> Option<String> {
-        self.state().dtls.as_ref().map(|local: &LocalDtls| local.fingerprint.clone())
+        let fingerprint = self.state().dtls.as_ref().map(|local: &LocalDtls| local.fingerprint.clone())?;
+        Some(self.with_feedback_lines(fingerprint))
     }
 }
 

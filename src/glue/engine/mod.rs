@@ -7,6 +7,7 @@
 mod clock;
 mod contexts;
 mod dtls;
+mod feedback;
 mod ice;
 mod peers;
 mod read;
@@ -25,6 +26,7 @@ pub use runtime::{current, legs, start, stop};
 use crate::driver::rtp::{Leg, PortRange};
 use crate::driver::{clock as driver_clock, sys};
 use crate::host::boundary::Poison;
+use crate::host::format::MediaType;
 use crate::host::frame::{FrameList, OutFrame};
 use crate::host::log;
 use crate::host::openssl::rand;
@@ -38,6 +40,7 @@ use crate::settings::Strict;
 use crate::sync::lock;
 use clock::TxClock;
 use contexts::LocalDtls;
+use feedback::Feedback;
 use read::RxClock;
 use runtime::Runtime;
 use watch::Watch;
@@ -64,6 +67,7 @@ struct State {
     remote_ufrag: bool,
     /// 1 with rtcp-mux, else 2: what candidates are written for.
     components: u32,
+    feedback: Feedback,
 }
 
 impl Engine {
@@ -76,7 +80,11 @@ impl Engine {
         let known: Vec<PayloadType> =
             (0..=127).filter_map(|pt| instance.payload(pt).and_then(|meaning| payload_type(pt, &meaning))).collect();
         self.state().payloads.clone_from(&known);
-        self.leg.with(|session, _| session.set_payload_types(&known));
+        let transport_cc = instance.extension_id(Extension::TransportWideCc);
+        self.leg.with(|session, now| {
+            session.set_payload_types(&known);
+            session.set_transport_cc(now, transport_cc);
+        });
     }
 
     fn use_rtcp(&self, mode: RtcpMode) {
@@ -110,6 +118,9 @@ impl Engine {
 
 fn payload_type(pt: u8, meaning: &Payload) -> Option<PayloadType> {
     let (kind, clock_rate) = match meaning {
+        Payload::Format(format) if format.media_type() == MediaType::Video => {
+            (PayloadKind::Video, format.rtp_clock_rate())
+        }
         Payload::Format(format) => (PayloadKind::Media, format.rtp_clock_rate()),
         Payload::TelephoneEvent => (PayloadKind::TelephoneEvent, 8000),
         Payload::ComfortNoise => (PayloadKind::ComfortNoise, 8000),
@@ -174,6 +185,7 @@ impl RtpEngine for Engine {
                 dtls: None,
                 remote_ufrag: false,
                 components: 1,
+                feedback: Feedback::default(),
             }),
             runtime,
         });
@@ -263,6 +275,9 @@ impl RtpEngine for Engine {
         match property {
             Property::Rtcp(mode) => self.use_rtcp(mode),
             Property::Nat(on) => self.leg.with(|session, _| session.set_symmetric_rtp(on)),
+            Property::RetransReceive(on) => self.retransmit(|wanted| wanted.ask = on),
+            Property::RetransSend(on) => self.retransmit(|wanted| wanted.answer = on),
+            Property::Remb(on) => self.state().feedback.remb = on,
             _ => {}
         }
     }
@@ -292,6 +307,7 @@ impl RtpEngine for Engine {
     }
 
     fn qos(&self, _: &Instance<'_>, tos: i32, cos: i32, description: &str) -> bool {
+        self.recognise_caller(description);
         match self.leg.set_qos(tos, cos) {
             Ok(()) => true,
             Err(error) => {
@@ -331,8 +347,12 @@ impl RtpEngine for Engine {
         // The host numbers the frames.
     }
 
-    fn extension_enable(&self, _: &Instance<'_>, _: Extension) -> bool {
-        false
+    fn extension_enable(&self, _: &Instance<'_>, extension: Extension) -> bool {
+        match extension {
+            Extension::TransportWideCc => true,
+            // It is for packets that we send, and those carry no extension.
+            Extension::AbsSendTime => false,
+        }
     }
 }
 

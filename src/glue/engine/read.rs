@@ -47,7 +47,10 @@ impl Engine {
             }
             Some(Incoming::DtmfBegin { digit }) => out.dtmf_begin(digit),
             Some(Incoming::DtmfEnd { digit, duration }) => out.dtmf_end(digit, duration),
-            Some(Incoming::KeyframeRequest) => out.control(Control::VideoUpdate),
+            Some(Incoming::KeyframeRequest) => {
+                self.answer_own_keyframe_request();
+                out.control(Control::VideoUpdate);
+            }
             Some(Incoming::SourceChanged) => out.control(Control::SourceChange),
             Some(Incoming::Remb(rate)) => {
                 let (exponent, mantissa) = remb(rate);
@@ -76,6 +79,9 @@ impl Engine {
             }
         };
         let (timestamp, ticks) = self.state().rx.extend(packet.ssrc, packet.timestamp);
+        if format.media_type() == MediaType::Video {
+            self.state().feedback.read(packet.seq, timestamp);
+        }
         let media = Media { format: &format, sequence: packet.seq, timestamp, payload: &packet.payload };
         match format.media_type() {
             MediaType::Audio => out.voice(&media, None),

@@ -26,6 +26,9 @@ impl Engine {
             }
             OutKind::Feedback(feedback) => return self.write_feedback(feedback),
         };
+        if let OutKind::Video { .. } = frame.kind() {
+            self.state().feedback.written(frame.sequence(), frame.timestamp());
+        }
         let Some(format) = frame.format() else { return true };
         let Some(pt) = instance.payload_type(format) else {
             log::write(Level::Debug(1), &format!("the peer of {} takes no {}", instance.channel_id(), format.name()));
@@ -61,7 +64,9 @@ impl Engine {
     }
 
     fn write_feedback(&self, feedback: Feedback) -> bool {
-        if let Feedback::Remb { exponent, mantissa } = feedback {
+        if let Feedback::Remb { exponent, mantissa } = feedback
+            && self.state().feedback.remb
+        {
             let rate = u64::from(mantissa).checked_shl(exponent).unwrap_or(u64::MAX);
             // Refused before there is a path, as above.
             let _ = self.leg.with(|session, now| session.send_feedback(now, &session::Feedback::Remb(rate)));
