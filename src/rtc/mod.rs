@@ -25,6 +25,7 @@ pub mod error;
 pub mod ice;
 pub mod rtcp;
 pub mod rtp;
+pub mod sdes;
 pub mod session;
 pub mod srtp;
 pub mod stats;
