@@ -167,6 +167,43 @@ fn sdes_keys_encrypt_media_and_reports() {
 }
 
 #[test]
+fn once_sdes_is_agreed_nothing_flows_in_the_clear_while_keys_are_missing() {
+    let mut pair = Pair::new(Options { rtcp: RtcpMode::Separate, ..Options::plain() });
+    pair.b.session.require_srtp();
+    pair.offer();
+    pair.answer();
+    pair.talk(ms(6000));
+    let b = pair.b.rtp;
+    assert!(pair.network.log.iter().all(|(source, _)| source.ip() != b.ip()), "something was sent");
+    assert_eq!(pair.b.heard().len(), 0);
+    // With the key for one direction, that direction flows.
+    let context = |byte: u8| Context::new(Profile::AesCm128HmacSha1_80, &[byte; 16], &[byte; 14]).unwrap();
+    pair.b.session.set_srtp_rx(pair.now, context(1));
+    pair.a.session.set_srtp(pair.now, context(1), context(2));
+    pair.talk(ms(1000));
+    assert!(pair.b.heard().len() >= 49);
+    assert_eq!(pair.a.heard().len(), 0);
+}
+
+#[test]
+fn a_key_that_is_replaced_leaves_the_other_direction_alone() {
+    let mut pair = Pair::new(Options { rtcp: RtcpMode::Separate, ..Options::plain() });
+    let context = |byte: u8| Context::new(Profile::AesCm128HmacSha1_80, &[byte; 16], &[byte; 14]).unwrap();
+    pair.a.session.set_srtp(pair.now, context(1), context(2));
+    pair.b.session.set_srtp(pair.now, context(2), context(1));
+    pair.offer();
+    pair.answer();
+    pair.talk(ms(1000));
+    pair.run(ms(50));
+    pair.a.session.set_srtp_tx(pair.now, context(3));
+    pair.b.session.set_srtp_rx(pair.now, context(3));
+    pair.talk(ms(1000));
+    pair.run(ms(50));
+    assert_eq!(pair.a.heard().len() as u32, pair.b.spoken());
+    assert_eq!(pair.b.heard().len() as u32, pair.a.spoken());
+}
+
+#[test]
 fn dtls_without_ice() {
     let mut pair = Pair::new(Options { ice: false, ..Options::default() });
     pair.offer();

@@ -244,14 +244,34 @@ impl Session {
 
     /// Takes SRTP contexts whose keys came by signalling (SDES): for RTP and RTCP, each way.
     pub fn set_srtp(&mut self, now: Instant, tx: srtp::Context, rx: srtp::Context) {
-        self.security.sdes = true;
+        self.set_srtp_rx(now, rx);
+        self.set_srtp_tx(now, tx);
+    }
+
+    /// The context for what is sent, in place of the one before.
+    pub fn set_srtp_tx(&mut self, now: Instant, tx: srtp::Context) {
+        self.require_srtp();
         if let Some(lane) = self.security.lanes.first_mut() {
             lane.tx = Some(tx);
+        }
+        self.release_held(now);
+    }
+
+    /// The context for what is received, in place of the one before.
+    pub fn set_srtp_rx(&mut self, now: Instant, mut rx: srtp::Context) {
+        self.require_srtp();
+        rx.set_replay_protection(!self.security.replay_protection_off);
+        if let Some(lane) = self.security.lanes.first_mut() {
             lane.rx = Some(rx);
         }
         self.begin_video(now);
         self.release_received(now);
-        self.release_held(now);
+    }
+
+    /// Keys by signalling are agreed on: from now on nothing is sent or accepted in the clear,
+    /// whether there are contexts yet or not.
+    pub fn require_srtp(&mut self) {
+        self.security.sdes = true;
     }
 
     /// Turns the replay protection of received SRTP on or off (`srtpreplayprotection`), for keys
