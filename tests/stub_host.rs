@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-const SOURCES: &[&str] = &["main.c", "core.c", "console.c", "media.c", "web.c"];
+const SOURCES: &[&str] = &["main.c", "core.c", "console.c", "media.c", "sdp.c", "web.c"];
 
 /// The version that the stand-in claims: one whose headers look like those of the build.
 const VERSION: &str = if cfg!(not(ast_has_frame_topology)) {
@@ -149,6 +149,11 @@ fn twenty_loads_and_unloads_leave_nothing() {
 #[test]
 fn calls_leave_nothing_and_strangers_change_nothing() {
     drive("calls");
+}
+
+#[test]
+fn keys_by_sdp_are_agreed_on_and_leave_nothing() {
+    drive("sdes");
 }
 
 #[test]

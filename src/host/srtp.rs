@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::boundary;
 use super::entry::Info;
 use super::module_ref::{self, ModuleRef};
+use super::openssl::constant_time_eq;
 use super::{log, slice, sys};
 use crate::sync::lock;
 
@@ -79,6 +80,15 @@ pub struct Policy {
     pub master_salt: Vec<u8>,
 }
 
+impl Policy {
+    /// Whether packets are protected in the same way.
+    pub fn has_same_keys(&self, other: &Policy) -> bool {
+        self.suite == other.suite
+            && constant_time_eq(&self.master_key, &other.master_key)
+            && constant_time_eq(&self.master_salt, &other.master_salt)
+    }
+}
+
 impl Drop for Policy {
     fn drop(&mut self) {
         self.master_key.fill(0);
@@ -92,18 +102,20 @@ impl Drop for Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused;
 
-/// One RTP instance's SRTP: streams that are sent and streams that are received.
-pub trait SrtpSession: Send + Sized + 'static {
-    /// `policy`: of what is received, as a rule.
-    fn new(policy: Option<&Policy>) -> Option<Self>;
+/// One RTP instance's SRTP: streams that are sent and streams that are received. Called with no
+/// lock held, so it may call the core; it orders its threads itself.
+pub trait SrtpSession: Send + Sync + Sized + 'static {
+    /// `policy`: of what is received, as a rule. `instance`: the number that
+    /// [`Instance::id`](super::rtp_engine::Instance::id) gives, of whatever engine's.
+    fn new(instance: usize, policy: Option<&Policy>) -> Option<Self>;
     /// Adds a stream, or gives one that is there (same [`Stream`]) new keys.
-    fn add_stream(&mut self, policy: &Policy) -> bool;
+    fn add_stream(&self, policy: &Policy) -> bool;
     /// What was sent under one SSRC will be sent under another, with the same keys.
-    fn change_source(&mut self, from: u32, to: u32) -> bool;
+    fn change_source(&self, from: u32, to: u32) -> bool;
     /// Writes the protected packet to the empty `out`.
-    fn protect(&mut self, rtcp: bool, packet: &[u8], out: &mut Vec<u8>) -> Result<(), Refused>;
+    fn protect(&self, rtcp: bool, packet: &[u8], out: &mut Vec<u8>) -> Result<(), Refused>;
     /// In place; gives the length of the plain packet.
-    fn unprotect(&mut self, rtcp: bool, packet: &mut [u8]) -> Result<usize, Refused>;
+    fn unprotect(&self, rtcp: bool, packet: &mut [u8]) -> Result<usize, Refused>;
     /// Fills `out` with key material.
     fn random(out: &mut [u8]) -> bool;
 }
@@ -169,19 +181,18 @@ impl<S: SrtpSession> Provider<S> {
 }
 
 /// What the core knows as `struct ast_srtp`.
-struct Session<S>(Mutex<State<S>>);
-
-struct State<S> {
-    /// `None` after a panic in one of its methods.
-    session: Option<S>,
+struct Session<S> {
+    session: S,
+    /// One of its methods panicked.
+    closed: AtomicBool,
     /// What `protect` returned last, for RTP and for RTCP: C reads it until the next call.
-    protected: [Vec<u8>; 2],
+    protected: [Mutex<Vec<u8>>; 2],
     _module: Option<ModuleRef>,
 }
 
 impl<S: SrtpSession> boundary::Poison for Session<S> {
     fn poison(&self) {
-        lock(&self.0).session = None;
+        self.closed.store(true, Ordering::Release);
     }
 }
 
@@ -210,6 +221,14 @@ impl Draft {
     }
 }
 
+#[cfg(ast_has_sdp_crypto_register)]
+impl From<&Policy> for Draft {
+    fn from(policy: &Policy) -> Self {
+        let (key, salt) = (policy.master_key.clone(), policy.master_salt.clone());
+        Self(Mutex::new(DraftState { suite: Some(policy.suite), stream: policy.stream, key, salt }))
+    }
+}
+
 impl Drop for DraftState {
     fn drop(&mut self) {
         self.key.fill(0);
@@ -225,17 +244,27 @@ impl Drop for DraftState {
 unsafe fn with<S: SrtpSession>(
     name: &'static str,
     raw: *mut sys::ast_srtp,
-    body: impl FnOnce(&mut S, &mut [Vec<u8>; 2]) -> c_int,
+    body: impl FnOnce(&Session<S>) -> c_int,
 ) -> c_int {
     // SAFETY: the caller's word.
-    let Some(session) = (unsafe { raw.cast::<Session<S>>().as_ref() }) else { return -1 };
-    boundary::guard_owned(name, session, || {
-        let state = &mut *lock(&session.0);
-        match &mut state.session {
-            Some(session) => body(session, &mut state.protected),
-            None => -1,
+    match unsafe { raw.cast::<Session<S>>().as_ref() } {
+        Some(session) if !session.closed.load(Ordering::Acquire) => {
+            boundary::guard_owned(name, session, || body(session))
         }
-    })
+        _ => -1,
+    }
+}
+
+/// Hands keys for both directions of an instance to the core, which passes them to the provider.
+///
+/// # Safety
+/// `rtp` is a live instance, and the registered provider is one of ours.
+#[cfg(ast_has_sdp_crypto_register)]
+pub(in crate::host) unsafe fn add_policies(rtp: *mut sys::ast_rtp_instance, inbound: Policy, outbound: Policy) -> bool {
+    let (inbound, outbound) = (Draft::from(&inbound), Draft::from(&outbound));
+    let raw = |draft: &Draft| std::ptr::from_ref(draft).cast_mut().cast();
+    // SAFETY: the caller's word; the provider copies what the policies hold.
+    unsafe { sys::ast_rtp_instance_add_srtp_policy(rtp, raw(&inbound), raw(&outbound), 0) == 0 }
 }
 
 fn status(done: bool) -> c_int {
@@ -244,7 +273,7 @@ fn status(done: bool) -> c_int {
 
 unsafe extern "C" fn create<S: SrtpSession>(
     srtp: *mut *mut sys::ast_srtp,
-    _rtp: *mut sys::ast_rtp_instance,
+    rtp: *mut sys::ast_rtp_instance,
     policy: *mut sys::ast_srtp_policy,
 ) -> c_int {
     boundary::guard("srtp create", || {
@@ -254,9 +283,10 @@ unsafe extern "C" fn create<S: SrtpSession>(
         if draft.is_some() && policy.is_none() {
             return -1;
         }
-        let Some(session) = S::new(policy.as_ref()) else { return -1 };
-        let state = State { session: Some(session), protected: Default::default(), _module: ModuleRef::take() };
-        let session = Box::into_raw(Box::new(Session(Mutex::new(state))));
+        let Some(session) = S::new(rtp.addr(), policy.as_ref()) else { return -1 };
+        let closed = AtomicBool::new(false);
+        let session = Session { session, closed, protected: Default::default(), _module: ModuleRef::take() };
+        let session = Box::into_raw(Box::new(session));
         // SAFETY: the core passes the place where it keeps the session.
         unsafe { srtp.write(session.cast()) };
         0
@@ -292,12 +322,12 @@ unsafe extern "C" fn add_stream<S: SrtpSession>(srtp: *mut sys::ast_srtp, policy
     // SAFETY: the core passes a policy of ours.
     let Some(policy) = (unsafe { Draft::of(policy) }).and_then(Draft::policy) else { return -1 };
     // SAFETY: the core passes a session of ours.
-    unsafe { with::<S>("srtp add_stream", srtp, |session, _| status(session.add_stream(&policy))) }
+    unsafe { with::<S>("srtp add_stream", srtp, |session| status(session.session.add_stream(&policy))) }
 }
 
 unsafe extern "C" fn change_source<S: SrtpSession>(srtp: *mut sys::ast_srtp, from: c_uint, to: c_uint) -> c_int {
     // SAFETY: the core passes a session of ours.
-    unsafe { with::<S>("srtp change_source", srtp, |session, _| status(session.change_source(from, to))) }
+    unsafe { with::<S>("srtp change_source", srtp, |session| status(session.session.change_source(from, to))) }
 }
 
 /// The callback would be asked for the policy of an SSRC that has none. Nothing in Asterisk sets
@@ -312,9 +342,9 @@ unsafe extern "C" fn unprotect<S: SrtpSession>(
 ) -> c_int {
     // SAFETY: the engine passes a session of ours, and a packet with its length.
     unsafe {
-        with::<S>("srtp unprotect", srtp, |session, _| {
+        with::<S>("srtp unprotect", srtp, |session| {
             let Some(packet) = slice::bytes_mut(buf.cast::<u8>(), *size as isize) else { return -1 };
-            match session.unprotect(flags & 1 != 0, packet) {
+            match session.session.unprotect(flags & 1 != 0, packet) {
                 Ok(len) => {
                     *size = len.min(packet.len()) as c_int;
                     0
@@ -334,12 +364,12 @@ unsafe extern "C" fn protect<S: SrtpSession>(
     // SAFETY: the engine passes a session of ours, and where a packet and its length are; it reads
     // the answer before it protects another packet with this session.
     unsafe {
-        with::<S>("srtp protect", srtp, |session, protected| {
+        with::<S>("srtp protect", srtp, |session| {
             let rtcp = flags & 1 != 0;
-            let out = &mut protected[usize::from(rtcp)];
+            let out = &mut *lock(&session.protected[usize::from(rtcp)]);
             out.clear();
             let packet = slice::bytes((*buf).cast::<u8>(), *size as isize);
-            if session.protect(rtcp, packet, out).is_err() {
+            if session.session.protect(rtcp, packet, out).is_err() {
                 return -1;
             }
             let Ok(len) = c_int::try_from(out.len()) else { return -1 };

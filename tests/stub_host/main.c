@@ -228,6 +228,24 @@ static void websocket(void)
 	compare(&before, "after sessions and unload");
 }
 
+static void sdes(void)
+{
+	struct counts before = count_all(), idle;
+	void *library = open_module();
+	int i;
+
+	settings();
+	load();
+	idle = count_all();
+	for (i = 0; i < 3; i++) {
+		crypto_attributes();
+		compare(&idle, "after crypto attributes");
+	}
+	unload();
+	close_module(library);
+	compare(&before, "after crypto attributes and unload");
+}
+
 int main(int argc, char **argv)
 {
 	expect(argc == 3, "usage: stub_host MODULE.so SCENARIO");
@@ -243,6 +261,8 @@ int main(int argc, char **argv)
 		other_version();
 	} else if (!strcmp(argv[2], "calls")) {
 		calls();
+	} else if (!strcmp(argv[2], "sdes")) {
+		sdes();
 	} else if (!strcmp(argv[2], "websocket")) {
 		websocket();
 	} else {

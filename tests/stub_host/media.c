@@ -17,7 +17,6 @@
 #define TELEPHONE_EVENT 101
 
 static struct ast_rtp_engine *engines[8];
-static struct ast_srtp_res *srtp;
 struct ast_frame ast_null_frame = { .frametype = AST_FRAME_NULL };
 
 /* --- registration --- */
@@ -68,28 +67,6 @@ struct ast_rtp_engine *engine_find(const char *name)
 		}
 	}
 	return NULL;
-}
-
-int ast_rtp_engine_register_srtp(struct ast_srtp_res *res, struct ast_srtp_policy_res *policy)
-{
-	expect(res && policy, "an SRTP provider lacks a table");
-	if (srtp) {
-		return -1;
-	}
-	srtp = res;
-	counts.srtp_providers++;
-	return 0;
-}
-
-void ast_rtp_engine_unregister_srtp(void)
-{
-	srtp = NULL;
-	counts.srtp_providers--;
-}
-
-int ast_rtp_engine_srtp_is_registered(void)
-{
-	return srtp != NULL;
 }
 
 /* --- formats: one that can be spoken, and one that only has to exist --- */
@@ -232,11 +209,6 @@ const char *ast_rtp_instance_get_channel_id(struct ast_rtp_instance *instance)
 }
 
 struct ast_rtp_instance *ast_rtp_instance_get_bridged(struct ast_rtp_instance *instance)
-{
-	return NULL;
-}
-
-struct ast_srtp *ast_rtp_instance_get_srtp(struct ast_rtp_instance *instance, int rtcp)
 {
 	return NULL;
 }

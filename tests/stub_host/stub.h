@@ -88,6 +88,10 @@ struct ast_rtp_engine *engine_find(const char *name);
 /* A whole call through the tables of one engine. */
 void engine_call(struct ast_rtp_engine *engine);
 
+/* sdp.c */
+/* Keys for two ends, by offer and answer. */
+void crypto_attributes(void);
+
 /* web.c */
 struct ast_http_uri *uri_find(const char *uri);
 ast_optional_fn optional_find(const char *name);

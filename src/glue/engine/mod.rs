@@ -12,6 +12,7 @@ mod ice;
 mod peers;
 mod read;
 mod runtime;
+mod sdes;
 mod watch;
 mod write;
 
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use runtime::{current, legs, start, stop};
+pub use sdes::{Sdes, sdes_of};
 
 use crate::driver::rtp::{Leg, PortRange};
 use crate::driver::{clock as driver_clock, sys};
@@ -85,6 +87,19 @@ impl Engine {
             session.set_payload_types(&known);
             session.set_transport_cc(now, transport_cc);
         });
+    }
+
+    /// Keys that another provider than ours was given cannot be had back from it, and the peer
+    /// expects them.
+    fn heed_srtp(&self, instance: &Instance<'_>) {
+        if instance.has_srtp() && !self.leg.look(Session::is_encrypted) {
+            self.leg.with(|session, _| session.require_srtp());
+            log::warning(&format!(
+                "channel {}: res_srtp has the keys that its SDP brought, so no media will flow; for a=crypto with \
+                 the RTP engine webrtc put 'noload => res_srtp.so' into modules.conf",
+                instance.channel_id()
+            ));
+        }
     }
 
     fn use_rtcp(&self, mode: RtcpMode) {
@@ -174,6 +189,7 @@ impl RtpEngine for Engine {
             }
         };
         instance.set_local_address(leg.local_address());
+        runtime.keyed.add(instance.id(), Sdes::new(&leg));
         let engine = Arc::new(Self {
             leg,
             sending,
@@ -195,7 +211,8 @@ impl RtpEngine for Engine {
         Some(engine)
     }
 
-    fn destroy(&self, _: &Instance<'_>) {
+    fn destroy(&self, instance: &Instance<'_>) {
+        self.runtime.keyed.remove(instance.id());
         self.leg.close();
     }
 
@@ -222,6 +239,7 @@ impl RtpEngine for Engine {
     }
 
     fn activate(&self, instance: &Instance<'_>) -> bool {
+        self.heed_srtp(instance);
         self.learn_payloads(instance);
         self.sending.store(true, Ordering::Relaxed);
         true
@@ -292,7 +310,8 @@ impl RtpEngine for Engine {
         self.leg.with(|session, _| session.set_payload_types(&payloads));
     }
 
-    fn remote_address_set(&self, _: &Instance<'_>, address: Option<SocketAddr>) {
+    fn remote_address_set(&self, instance: &Instance<'_>, address: Option<SocketAddr>) {
+        self.heed_srtp(instance);
         self.sending.store(address.is_some(), Ordering::Relaxed);
         let Some(address) = address else { return };
         self.leg.with(|session, now| {

@@ -4,6 +4,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::contexts::Contexts;
+use super::sdes::Keyed;
 use crate::driver::capture::Capture;
 use crate::driver::interfaces::Interfaces;
 use crate::driver::rtp::{Driver, Leg};
@@ -24,6 +25,7 @@ pub struct Runtime {
     /// For peers without a certificate of their own; made once, P-256.
     pub identity: Identity,
     pub contexts: Contexts,
+    pub keyed: Keyed,
 }
 
 impl Runtime {
@@ -44,7 +46,13 @@ pub fn start() -> Result<(), String> {
     let processors = || std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let threads = config::current().rtc.workers.unwrap_or_else(processors);
     let driver = Driver::start(threads).map_err(|error| format!("no worker thread could be started: {error}"))?;
-    let runtime = Runtime { driver, interfaces: Interfaces::new(), identity, contexts: Contexts::default() };
+    let runtime = Runtime {
+        driver,
+        interfaces: Interfaces::new(),
+        identity,
+        contexts: Contexts::default(),
+        keyed: Keyed::default(),
+    };
     *write(&CURRENT) = Some(Arc::new(runtime));
     Ok(())
 }
