@@ -154,9 +154,9 @@ impl IoStream {
         usize::try_from(count).map_err(|_| stalled(Stalled::WantWrite))
     }
 
-    /// Whether decrypted bytes wait that make no descriptor readable.
+    /// Whether bytes wait inside TLS that make no descriptor readable.
     pub fn has_buffered(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.pending() > 0)
+        self.tls.as_ref().is_some_and(tls::Stream::has_pending)
     }
 
     /// close_notify, then FIN.
