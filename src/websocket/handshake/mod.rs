@@ -4,10 +4,12 @@
 //! lines; the client's side writes the request and reads the response itself.
 
 mod client;
+mod forwarded;
 mod header;
 mod server;
 
 pub use client::{ClientError, ClientHandshake, ClientRequest, Established};
+pub use forwarded::client_address;
 pub use header::{Extension, parse_extensions};
 pub use server::{Reason, Refusal, Request, Upgrade, accept, response};
 
