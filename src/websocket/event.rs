@@ -55,6 +55,23 @@ pub enum CloseCause {
     Failed,
 }
 
+impl CloseCause {
+    /// The cause without what the peer did: the name of a counter.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Peer => "by the peer",
+            Self::Acknowledged => "by this side",
+            Self::Violation(_) => "protocol error",
+            Self::Eof => "without a close frame",
+            Self::Broken => "transport broke",
+            Self::IdleTimeout => "nothing heard",
+            Self::WriteTimeout => "peer stopped reading",
+            Self::CloseTimeout => "close not answered",
+            Self::Failed => "given up",
+        }
+    }
+}
+
 impl fmt::Display for CloseCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -110,4 +127,29 @@ pub struct Counters {
     pub octets_out: u64,
     pub pings_in: u64,
     pub pongs_in: u64,
+}
+
+impl Counters {
+    pub const ZERO: Self = Self {
+        messages_in: 0,
+        messages_out: 0,
+        payload_in: 0,
+        payload_out: 0,
+        octets_in: 0,
+        octets_out: 0,
+        pings_in: 0,
+        pongs_in: 0,
+    };
+
+    /// Adds those of another connection.
+    pub fn add(&mut self, other: &Self) {
+        self.messages_in += other.messages_in;
+        self.messages_out += other.messages_out;
+        self.payload_in += other.payload_in;
+        self.payload_out += other.payload_out;
+        self.octets_in += other.octets_in;
+        self.octets_out += other.octets_out;
+        self.pings_in += other.pings_in;
+        self.pongs_in += other.pongs_in;
+    }
 }

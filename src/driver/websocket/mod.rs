@@ -15,11 +15,15 @@
 //! session.
 #![forbid(unsafe_code)]
 
+mod ledger;
 mod reactor;
+mod seats;
 mod session;
 mod stream;
 
+pub use ledger::{Ledger, Totals};
 pub use reactor::Reactor;
+pub use seats::{Seat, Seats};
 pub use session::{Consumer, Info, Message, Opening, Read, Session, Summary, WriteError};
 pub use stream::{Stalled, Stream};
 

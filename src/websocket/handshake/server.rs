@@ -63,8 +63,31 @@ pub enum Reason {
     NoProtocol(Vec<String>),
     /// The origin is not allowed. The consumer's decision.
     Origin(String),
-    /// Too many connections. The consumer's decision.
+    /// Too many sessions, in all or of one address. The consumer's decision.
     TooMany,
+}
+
+impl Reason {
+    /// The reason without what the client wrote: the name of a counter.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Method(_) => "method",
+            Self::HttpVersion(_) => "HTTP version",
+            Self::MissingHost => "no Host",
+            Self::NotWebSocket => "no Upgrade",
+            Self::MissingConnection => "no Connection: Upgrade",
+            Self::MissingKey => "no key",
+            Self::InvalidKey => "invalid key",
+            Self::MissingVersion => "no version",
+            Self::Version(_) => "version",
+            Self::InvalidProtocol => "invalid subprotocol",
+            Self::InvalidExtensions => "invalid extensions",
+            Self::Repeated(_) => "repeated header",
+            Self::NoProtocol(_) => "subprotocol not served",
+            Self::Origin(_) => "origin not allowed",
+            Self::TooMany => "too many sessions",
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -89,7 +112,7 @@ impl fmt::Display for Reason {
                 write!(f, "no subprotocol out of '{}' served", offered.join(", "))
             }
             Self::Origin(origin) => write!(f, "origin {} not allowed", Printable(origin)),
-            Self::TooMany => f.write_str("too many connections"),
+            Self::TooMany => f.write_str("too many sessions"),
         }
     }
 }
