@@ -1,4 +1,5 @@
-//! The console: `webrtc …`. A command is one entry of [`COMMANDS`].
+//! The console: `webrtc …`. A command is one entry of [`COMMANDS`], or of the table of the module
+//! whose subject it is.
 
 use std::sync::Mutex;
 
@@ -9,6 +10,8 @@ use crate::sync;
 
 mod sessions;
 
+#[cfg(ast_has_iostream)]
+use super::websocket;
 use super::{capture, config};
 
 const COMMANDS: &[Command] = &[
@@ -55,9 +58,14 @@ static REGISTERED: Mutex<Vec<Registration>> = Mutex::new(Vec::new());
 
 /// Adds all commands. One that Asterisk refuses is missing from the console, and no more than that.
 pub fn register() {
+    #[cfg(ast_has_iostream)]
+    let websocket = &websocket::cli::COMMANDS[..];
+    #[cfg(not(ast_has_iostream))]
+    let websocket: &[Command] = &[];
     let registered: Vec<Registration> = COMMANDS
         .iter()
         .chain(&capture::COMMANDS)
+        .chain(websocket)
         .filter_map(|command| cli::register(*command, &crate::MODULE_INFO))
         .collect();
     sync::lock(&REGISTERED).extend(registered);

@@ -23,10 +23,10 @@ class Response:
 class SipClient:
     """One user on one WebSocket."""
 
-    def __init__(self, asterisk, user="1001", tls=True, password=PASSWORD):
+    def __init__(self, asterisk, user="1001", tls=True, password=PASSWORD, headers=()):
         self.user, self.password, self.host = user, password, asterisk.address
         self.transport = "WSS" if tls else "WS"
-        self.socket = WebSocket(asterisk, tls=tls, protocols=("sip",))
+        self.socket = WebSocket(asterisk, tls=tls, protocols=("sip",), headers=headers)
         self.contact = f"<sip:{user}@{os.urandom(6).hex()}.invalid;transport=ws>"
         self.registration, self.tag, self.cseq = os.urandom(8).hex(), os.urandom(4).hex(), 0
         self.call = self.registration

@@ -35,6 +35,8 @@ pub enum Consumer {
 #[derive(Clone, Debug, Default)]
 pub struct Info {
     pub peer: String,
+    /// The reverse proxy that the peer was named by.
+    pub proxy: Option<String>,
     /// Asterisk's identifier of the session.
     pub session_id: String,
     pub subprotocol: String,
@@ -106,6 +108,8 @@ pub struct Summary {
     pub unread: usize,
     pub rtt: Option<Duration>,
     pub is_open: bool,
+    /// Nothing can be sent or received any more.
+    pub is_over: bool,
 }
 
 /// A session, shared by the reactor and its consumer.
@@ -378,6 +382,7 @@ impl Session {
             unread: state.inbox.len(),
             rtt: state.connection.rtt(),
             is_open: state.connection.is_open(),
+            is_over: state.ended.is_some(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The WebSocket server: upgrades that Asterisk's HTTP server hands over become sessions of the
 //! driver's, and consumers get them as Asterisk's WebSocket objects.
 
+pub mod cli;
 mod consumer;
 mod upgrade;
 mod wire;
@@ -8,7 +9,7 @@ mod wire;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::config;
-use crate::driver::websocket::Reactor;
+use crate::driver::websocket::{Ledger, Reactor, Seats};
 use crate::host::http_websocket::{self, Provision};
 use crate::host::log;
 use crate::settings::Http;
@@ -20,6 +21,12 @@ static REACTOR: RwLock<Option<Arc<Reactor>>> = RwLock::new(None);
 fn reactor() -> Option<Arc<Reactor>> {
     read(&REACTOR).clone()
 }
+
+/// What has happened since the module was loaded.
+static LEDGER: Ledger = Ledger::new();
+
+/// Who has a session.
+static SEATS: Seats = Seats::new();
 
 /// Our place among Asterisk's providers, while the server runs.
 static PROVISION: Mutex<Option<Provision>> = Mutex::new(None);
@@ -40,6 +47,11 @@ pub fn start() -> Result<(), String> {
             Err(format!("the WebSocket server does not start: {unavailable}"))
         }
     }
+}
+
+/// While the server runs: whether stock's module is behind us.
+fn serves() -> Option<bool> {
+    lock(&PROVISION).as_ref().map(Provision::is_beside_stock)
 }
 
 /// The ports that Asterisk's HTTP server listens on.

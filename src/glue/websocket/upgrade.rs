@@ -1,12 +1,13 @@
 //! From a request for an upgrade to a session.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::super::config;
 use super::consumer::Holder;
-use super::reactor;
 use super::wire::Wire;
-use crate::driver::websocket::{Consumer, Info, Opening, Reactor, Session};
+use super::{LEDGER, SEATS, reactor};
+use crate::driver::websocket::{Consumer, Info, Opening, Reactor, Seat, Session};
 use crate::host::http_websocket::{Handshake, SessionObject, Subprotocol, new_session_id};
 use crate::host::log::{self, Level};
 use crate::host::module_ref::ModuleRef;
@@ -23,14 +24,37 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 pub(super) fn upgrade(mut handshake: Handshake<'_>) {
     let Some(reactor) = reactor() else { return };
     let settings = config::current();
-    let peer = handshake.request.remote_address().map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-    match judge(&handshake, &settings.websocket) {
-        Ok(accepted) => open(&reactor, &settings.websocket, &mut handshake, peer, accepted),
-        Err(refusal) => refuse(&handshake, &peer, &refusal),
+    let client = Client::of(&handshake, &settings.websocket);
+    match judge(&handshake, &client, &settings.websocket) {
+        Ok(accepted) => open(&reactor, &settings.websocket, &mut handshake, client, accepted),
+        Err(refusal) => refuse(&handshake, &client.name, &refusal),
+    }
+}
+
+/// Who asks.
+struct Client {
+    /// Behind trusted proxies the client's own.
+    address: Option<SocketAddr>,
+    proxy: Option<SocketAddr>,
+    /// The address, for logs.
+    name: String,
+}
+
+impl Client {
+    fn of(handshake: &Handshake<'_>, options: &settings::WebSocket) -> Self {
+        let peer = handshake.request.remote_address();
+        let is_trusted = |ip| options.trusted_proxies.iter().any(|network| network.contains(ip));
+        let address = peer.map(|peer| handshake::client_address(peer, handshake.request.headers(), is_trusted));
+        Self {
+            address,
+            proxy: peer.filter(|_| address != peer),
+            name: address.map_or_else(|| "unknown".to_owned(), |address| address.to_string()),
+        }
     }
 }
 
 fn refuse(handshake: &Handshake<'_>, peer: &str, refusal: &Refusal) {
+    LEDGER.refuse(&refusal.reason);
     log::warning(&format!("WebSocket connection from '{peer}' refused: {refusal}"));
     handshake.request.respond(refusal.status(), refusal.title(), refusal.headers());
 }
@@ -41,9 +65,10 @@ struct Accepted {
     subprotocol: Subprotocol,
     /// The subprotocol's name as the client spelt it, if it named any.
     chosen: Option<String>,
+    seat: Seat,
 }
 
-fn judge(handshake: &Handshake<'_>, options: &settings::WebSocket) -> Result<Accepted, Refusal> {
+fn judge(handshake: &Handshake<'_>, client: &Client, options: &settings::WebSocket) -> Result<Accepted, Refusal> {
     let request = Request { method: handshake.request.method(), version: None };
     let upgrade = accept(request, handshake.request.headers())?;
     if let Some(origin) = &upgrade.origin
@@ -60,9 +85,13 @@ fn judge(handshake: &Handshake<'_>, options: &settings::WebSocket) -> Result<Acc
         let found = upgrade.protocols.iter().find_map(|name| Some((handshake.subprotocol(name)?, name.clone())));
         found.map_or((None, None), |(subprotocol, name)| (Some(subprotocol), Some(name)))
     };
-    match subprotocol {
-        Some(subprotocol) => Ok(Accepted { upgrade, subprotocol, chosen }),
-        None => Err(Refusal::new(Reason::NoProtocol(upgrade.protocols))),
+    let Some(subprotocol) = subprotocol else {
+        return Err(Refusal::new(Reason::NoProtocol(upgrade.protocols)));
+    };
+    let address = client.address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+    match SEATS.take(address, options.max_sessions, options.max_sessions_per_address) {
+        Some(seat) => Ok(Accepted { upgrade, subprotocol, chosen, seat }),
+        None => Err(Refusal::new(Reason::TooMany)),
     }
 }
 
@@ -70,12 +99,14 @@ fn open(
     reactor: &Reactor,
     options: &settings::WebSocket,
     handshake: &mut Handshake<'_>,
-    peer: String,
+    client: Client,
     accepted: Accepted,
 ) {
-    let Accepted { upgrade, subprotocol, chosen } = accepted;
+    let Accepted { upgrade, subprotocol, chosen, seat } = accepted;
+    let peer = client.name;
     let request = &mut handshake.request;
     if !request.discard_body() {
+        LEDGER.refuse_for("unreadable body");
         log::warning(&format!("WebSocket connection from '{peer}' refused: its request's body cannot be read"));
         return;
     }
@@ -85,6 +116,7 @@ fn open(
         return;
     };
     if !subprotocol.attempt(request, &session_id) {
+        LEDGER.refuse_for("by the consumer");
         log::write(
             Level::Debug(1),
             &format!("WebSocket connection from '{peer}' refused by the consumer of '{}'", subprotocol.name()),
@@ -96,13 +128,13 @@ fn open(
     }
     let deflate = if options.permessage_deflate { upgrade.negotiate_deflate(&Settings::default()) } else { None };
     let preface = handshake::response(&upgrade, chosen.as_deref(), deflate.as_ref());
-    let remote = request.remote_address();
     let Some(mut stream) = request.take_stream() else { return };
     let local = stream.local_address();
     let input = stream.read_ahead();
     let is_secure = stream.is_secure();
     let name = subprotocol.name();
     log::write(Level::Verbose(2), &format!("WebSocket connection from '{peer}' for protocol '{name}' accepted"));
+    LEDGER.accept();
 
     // A consumer's session is counted as long as he holds it; nobody holds this one.
     let in_use = if subprotocol.is_echo() { ModuleRef::take() } else { None };
@@ -111,6 +143,7 @@ fn open(
         consumer: if subprotocol.is_echo() { Consumer::Echo } else { Consumer::Holder },
         info: Info {
             peer: peer.clone(),
+            proxy: client.proxy.map(|proxy| proxy.to_string()),
             session_id: session_id.to_string_lossy().into_owned(),
             subprotocol: name,
             tls: stream.tls(),
@@ -120,7 +153,7 @@ fn open(
         input,
         on_end: Box::new(move |session, close| {
             report_end(session, close);
-            drop(in_use);
+            drop((in_use, seat));
         }),
         stream: Box::new(Wire(stream)),
     };
@@ -136,13 +169,14 @@ fn open(
     }
     session.set_write_timeout(Some(WRITE_TIMEOUT));
     let holder = Box::new(Holder(session));
-    match SessionObject::new(holder, remote, local, session_id, is_secure) {
+    match SessionObject::new(holder, client.address, local, session_id, is_secure) {
         Some(object) => subprotocol.establish(request, object),
         None => log::error(&format!("no memory for the WebSocket connection from '{peer}'")),
     }
 }
 
 fn report_end(session: &Session, close: &Close) {
+    LEDGER.end(close.cause, &session.summary().counters);
     let peer = &session.info().peer;
     let code = close.code.map_or(String::new(), |code| format!(" with {}", code.get()));
     match close.cause {
