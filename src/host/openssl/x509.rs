@@ -10,6 +10,8 @@ use openssl_sys as sys;
 use super::error;
 use super::{Error, ffi, rand};
 
+mod inspect;
+
 /// The digests that a certificate fingerprint may use (RFC 8122 section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hash {

@@ -120,3 +120,26 @@ fn every_error_leaves_the_queue_empty() {
     assert!(KeyPair::self_signed_p256(&"x".repeat(65)).is_err());
     assert_eq!(error::peek_last(), (0, 0));
 }
+
+/// RSA of 1024 bits, signed with SHA-1, without alternative names, by `openssl req -x509 -sha1`.
+const WEAK: &str = include_str!("weak.pem");
+
+/// Issued by another, for DNS:phone.example.
+const ISSUED: &str = include_str!("issued.pem");
+
+#[test]
+fn a_certificate_says_what_browsers_judge_it_by() {
+    let first = |text: &str| Certificate::all_from_pem(text.as_bytes()).unwrap().remove(0);
+    let weak = first(WEAK);
+    assert_eq!((weak.rsa_bits(), weak.weak_digest()), (Some(1024), Some("SHA-1")));
+    assert!(!weak.has_alternative_name() && weak.is_self_signed());
+    // By `openssl x509 -dates`.
+    assert_eq!(weak.validity(), Ok((1_795_373_861, 1_795_460_261)));
+
+    let issued = first(ISSUED);
+    assert_eq!((issued.rsa_bits(), issued.weak_digest()), (None, None));
+    assert!(issued.has_alternative_name() && !issued.is_self_signed());
+    assert_eq!(issued.validity(), Ok((1_795_373_906, 2_110_733_906)));
+    assert_eq!((first(RSA).rsa_bits(), first(RSA).weak_digest()), (Some(2048), None));
+    assert_eq!(error::peek_last(), (0, 0));
+}
