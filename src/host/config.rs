@@ -32,6 +32,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
     pub category: String,
+    /// Which of the file's categories, counted from 0: several may have one name.
+    pub section: usize,
     pub name: String,
     pub value: String,
     /// The file it stands in, which may have been included by the one that was asked for.
@@ -70,11 +72,11 @@ impl Config {
     pub fn variables(&self) -> Vec<Variable> {
         let mut found = Vec::new();
         let mut category: *const c_char = std::ptr::null();
-        loop {
+        for section in 0.. {
             // SAFETY: the config is alive; `category` is null or what the last call returned.
             category = unsafe { sys::ast_category_browse(self.raw.as_ptr(), category) };
             if category.is_null() {
-                return found;
+                break;
             }
             // SAFETY: both belong to the config, which is alive. Passing the very pointer that
             // browsing returned tells apart categories of one name.
@@ -83,6 +85,7 @@ impl Config {
             while let Some(variable) = unsafe { next.as_ref() } {
                 found.push(Variable {
                     category: text(category),
+                    section,
                     name: text(variable.name),
                     value: text(variable.value),
                     file: self.file_of(variable),
@@ -91,6 +94,7 @@ impl Config {
                 next = variable.next;
             }
         }
+        found
     }
 }
 

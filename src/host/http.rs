@@ -160,6 +160,10 @@ impl Path {
         None
     }
 
+    pub(super) fn handler(&self) -> *const sys::ast_http_uri {
+        self.uri.as_ptr()
+    }
+
     pub(super) fn set_data(&mut self, data: *mut c_void) {
         // SAFETY: live; a pointer-sized field that a request reads once, NULL or what it is now.
         unsafe { self.uri.as_mut() }.data = data;

@@ -29,7 +29,15 @@ static LEDGER: Ledger = Ledger::new();
 static SEATS: Seats = Seats::new();
 
 /// Our place among Asterisk's providers, while the server runs.
-static PROVISION: Mutex<Option<Provision>> = Mutex::new(None);
+///
+/// LOCK: a leaf, held for the exchange of a pointer only.
+static PROVISION: Mutex<Option<Arc<Provision>>> = Mutex::new(None);
+
+/// Whether somebody takes the sessions of this subprotocol on `/ws`.
+pub fn serves(subprotocol: &str) -> bool {
+    let provision = lock(&PROVISION).clone();
+    provision.is_some_and(|provision| provision.serves(subprotocol))
+}
 
 /// Takes the place of Asterisk's WebSocket server, or says in a sentence why not.
 pub fn start() -> Result<(), String> {
@@ -39,7 +47,7 @@ pub fn start() -> Result<(), String> {
         Ok(provision) => {
             let beside = if provision.is_beside_stock() { ", in the place of res_http_websocket" } else { "" };
             log::write(log::Level::Verbose(2), &format!("WebSocket server of res_rust_webrtc serves /ws{beside}"));
-            *lock(&PROVISION) = Some(provision);
+            *lock(&PROVISION) = Some(Arc::new(provision));
             Ok(())
         }
         Err(unavailable) => {
@@ -66,7 +74,7 @@ pub fn stop() -> bool {
     // Not while the lock is held: giving the place back calls Asterisk.
     let provision = lock(&PROVISION).take();
     if let Some(mut provision) = provision
-        && !provision.withdraw()
+        && !Arc::get_mut(&mut provision).is_some_and(Provision::withdraw)
     {
         *lock(&PROVISION) = Some(provision);
         return false;

@@ -183,6 +183,13 @@ impl Provision {
         true
     }
 
+    /// Whether somebody takes the sessions of this subprotocol on `/ws`.
+    pub fn serves(&self, subprotocol: &str) -> bool {
+        // SAFETY: the path lives as long as this value, and so does the server that it has for
+        // data: ours is held here, and stock's module keeps running.
+        unsafe { server::Server::of(self.path.handler()) }.is_some_and(|server| server.find(subprotocol).is_some())
+    }
+
     fn is_in_use(&self) -> bool {
         session::count() > 0 || server::count() > usize::from(self.own_server.is_some())
     }
