@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::config;
-use super::{LEDGER, reactor, serves};
+use super::{LEDGER, is_beside_stock, reactor};
 use crate::driver::websocket::Summary;
 use crate::host::cli::{Command, Console, Cursor, Outcome, nothing};
 use crate::host::log;
@@ -145,7 +145,7 @@ fn show_settings(console: &Console, words: &[&str]) -> Outcome {
     if words.len() != 3 {
         return Outcome::ShowUsage;
     }
-    console.line(&match serves() {
+    console.line(&match is_beside_stock() {
         Some(true) => "WebSockets are served by res_rust_webrtc, in the place of res_http_websocket.".to_owned(),
         Some(false) => "WebSockets are served by res_rust_webrtc.".to_owned(),
         None => NOT_RUNNING.to_owned(),

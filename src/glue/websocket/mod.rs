@@ -58,8 +58,8 @@ pub fn start() -> Result<(), String> {
 }
 
 /// While the server runs: whether stock's module is behind us.
-fn serves() -> Option<bool> {
-    lock(&PROVISION).as_ref().map(Provision::is_beside_stock)
+fn is_beside_stock() -> Option<bool> {
+    lock(&PROVISION).as_ref().map(|provision| provision.is_beside_stock())
 }
 
 /// The ports that Asterisk's HTTP server listens on.
