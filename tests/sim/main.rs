@@ -14,3 +14,4 @@ mod hostile;
 mod network;
 mod pair;
 mod plain;
+mod video;

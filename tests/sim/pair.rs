@@ -13,6 +13,7 @@ use crate::network::Network;
 
 pub const OPUS: u8 = 111;
 pub const DTMF: u8 = 101;
+pub const VP8: u8 = 96;
 
 pub fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -53,13 +54,23 @@ pub struct Options {
     pub rtcp: RtcpMode,
     /// What `b`, the answerer, prefers to be.
     pub answer: Setup,
+    /// The stream is video, not audio.
+    pub video: bool,
     /// How the DTLS library's timer begins.
     pub dtls_timer: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { seed: 1, ice: true, dtls: true, rtcp: RtcpMode::Mux, answer: Setup::Active, dtls_timer: ms(50) }
+        Options {
+            seed: 1,
+            ice: true,
+            dtls: true,
+            rtcp: RtcpMode::Mux,
+            answer: Setup::Active,
+            video: false,
+            dtls_timer: ms(50),
+        }
     }
 }
 
@@ -94,6 +105,9 @@ impl Peer {
             PayloadType { pt: OPUS, clock_rate: 48_000, kind: PayloadKind::Media },
             PayloadType { pt: DTMF, clock_rate: 48_000, kind: PayloadKind::TelephoneEvent },
         ]);
+        if options.video {
+            session.set_payload_types(&[PayloadType { pt: VP8, clock_rate: 90_000, kind: PayloadKind::Video }]);
+        }
         if options.ice {
             session.enable_ice().unwrap();
             session.add_local_candidate(Component::Rtp, CandidateKind::Host, rtp, rtp);

@@ -82,7 +82,7 @@ impl NackGenerator {
             self.outage = true;
             return;
         }
-        self.tolerance = (self.tolerance - self.tolerance / 16).max(LEAST_TOLERANCE);
+        self.tolerance = (self.tolerance - self.tolerance / 64).max(LEAST_TOLERANCE);
         let missing = Missing { since: now, due: now + self.tolerance, asked: None, tries: 0 };
         self.missing.extend((ext_seq - gap..ext_seq).map(|number| (number, missing)));
     }
