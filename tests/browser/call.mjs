@@ -83,8 +83,10 @@ async function drive() {
     await page.screenshot({ path: given.screenshot });
   }
   const result = await measuring;
-  if (await page.isEnabled('#hangup')) await page.click('#hangup');
-  await page.waitForFunction(() => phone.ended, null, { timeout: 5_000 }).catch(() => said.push('the call did not end within 5 s'));
+  // Who called hangs up.
+  const patience = given.answer ? 30 : 5;
+  if (!given.answer && await page.isEnabled('#hangup')) await page.click('#hangup');
+  await page.waitForFunction(() => phone.ended, null, { timeout: patience * 1000 }).catch(() => said.push(`the call did not end within ${patience} s`));
   const { times, ...rest } = result;
   console.log(JSON.stringify({ times: { registered: registered.time, ...times }, ...rest, ended: await page.evaluate(() => phone.ended), browser: browser.version(), said }, null, 1));
   return undefined;

@@ -70,6 +70,11 @@ class Measure {
         rtt: remote?.roundTripTime ?? null,
         framesSent: out?.framesSent ?? 0,
         framesDecoded: back?.framesDecoded ?? 0,
+        keyFrames: back?.keyFramesDecoded ?? 0,
+        // Asked of the other side, and asked by it.
+        asked: { nack: back?.nackCount ?? 0, pli: back?.pliCount ?? 0, fir: back?.firCount ?? 0 },
+        wasAsked: { nack: out?.nackCount ?? 0, pli: out?.pliCount ?? 0, fir: out?.firCount ?? 0 },
+        resent: out?.retransmittedPacketsSent ?? 0,
         level: back?.audioLevel ?? 0,
         energy: back?.totalAudioEnergy ?? 0,
       };
@@ -110,6 +115,7 @@ class Measure {
     const { audio, video, ...rest } = await this.sample();
     const carried = ({ sent, received, lost, codec, rtt, remoteLost, framesSent, framesDecoded }) =>
       ({ sent, received, lost, codec, rtt, remoteLost, framesSent, framesDecoded });
+    const repaired = ({ keyFrames, asked, wasAsked, resent }) => ({ keyFrames, asked, wasAsked, resent });
     return {
       ...rest,
       times: this.times,
@@ -119,7 +125,7 @@ class Measure {
       later: Math.max(0, audio.sent - audio.received - (this.head ?? 0)),
       loudest: this.loudest,
       audio: { ...carried(audio), rtt: audio.rtt ?? before.audio.rtt, codec: audio.codec ?? before.audio.codec, energy: audio.energy },
-      video: video.sent ? { ...carried(video), codec: video.codec ?? before.video.codec } : null,
+      video: video.sent ? { ...carried(video), ...repaired(video), codec: video.codec ?? before.video.codec } : null,
     };
   }
 }
