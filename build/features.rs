@@ -54,6 +54,7 @@ pub const FEATURES: &[(&str, Mark)] = &[
     ("codecs_payload_code_tx", Mark::Item("ast_rtp_codecs_payload_code_tx")),
     // Late 18/20 and 22: telephone events exist once per clock rate.
     ("codecs_payload_code_tx_sample_rate", Mark::Item("ast_rtp_codecs_payload_code_tx_sample_rate")),
+    ("payload_type_sample_rate", Mark::Field("ast_rtp_payload_type", "sample_rate")),
     ("extmap", Mark::Item("ast_rtp_instance_extmap_get_id")),
     ("extension_transport_wide_cc", Mark::Item("ast_rtp_extension_AST_RTP_EXTENSION_TRANSPORT_WIDE_CC")),
     ("property_asymmetric_codec", Mark::Item("ast_rtp_property_AST_RTP_PROPERTY_ASYMMETRIC_CODEC")),

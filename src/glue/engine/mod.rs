@@ -137,7 +137,7 @@ fn payload_type(pt: u8, meaning: &Payload) -> Option<PayloadType> {
             (PayloadKind::Video, format.rtp_clock_rate())
         }
         Payload::Format(format) => (PayloadKind::Media, format.rtp_clock_rate()),
-        Payload::TelephoneEvent => (PayloadKind::TelephoneEvent, 8000),
+        Payload::TelephoneEvent { clock_rate } => (PayloadKind::TelephoneEvent, *clock_rate),
         Payload::ComfortNoise => (PayloadKind::ComfortNoise, 8000),
         Payload::CiscoDtmf | Payload::Other(_) => return None,
     };
@@ -247,7 +247,7 @@ impl RtpEngine for Engine {
 
     fn dtmf_begin(&self, instance: &Instance<'_>, digit: char) -> bool {
         let rate = self.state().tx.rate();
-        let Some(pt) = instance.telephone_event_type(rate) else { return false };
+        let Some((pt, rate)) = instance.telephone_event_type(rate) else { return false };
         self.leg.with(|session, now| session.dtmf_begin(now, pt, rate, digit)).is_ok()
     }
 

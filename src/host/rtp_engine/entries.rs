@@ -360,7 +360,8 @@ unsafe extern "C" fn payload_set<T: RtpEngine>(
             let Ok(payload_type) = u8::try_from(payload) else { return };
             let meaning = match (asterisk_format, code) {
                 (0, 0) => None,
-                (0, code) => Some(payload_of_code(code)),
+                // The rate is not passed; `Instance::payload` has it once signalling is complete.
+                (0, code) => Some(payload_of_code(code, 0)),
                 _ => Format::from_borrowed(format).map(Payload::Format),
             };
             session.payload_set(instance, payload_type, meaning);

@@ -74,7 +74,11 @@ impl<'a> Instance<'a> {
             // SAFETY: the payload type object keeps its format alive.
             unsafe { Format::from_borrowed(found.format) }.map(Payload::Format)
         } else {
-            Some(payload_of_code(found.rtp_code))
+            #[cfg(ast_has_payload_type_sample_rate)]
+            let clock_rate = found.sample_rate;
+            #[cfg(not(ast_has_payload_type_sample_rate))]
+            let clock_rate = 0;
+            Some(payload_of_code(found.rtp_code, clock_rate))
         };
         // SAFETY: gives back the reference we were given.
         unsafe { sys::rw_ao2_ref(raw.cast(), -1) };
@@ -93,8 +97,10 @@ impl<'a> Instance<'a> {
         u8::try_from(code).ok()
     }
 
-    /// The payload type for telephone events beside a stream with this clock rate.
-    pub fn telephone_event_type(&self, clock_rate: u32) -> Option<u8> {
+    /// The payload type for telephone events beside a stream with this clock rate, and the rate
+    /// that its durations are counted at: where the peer has none of the stream's rate, that of the
+    /// type which everybody has.
+    pub fn telephone_event_type(&self, clock_rate: u32) -> Option<(u8, u32)> {
         #[cfg(ast_has_codecs_payload_code_tx_sample_rate)]
         // SAFETY: a live instance's codecs.
         let matching = unsafe {
@@ -106,7 +112,8 @@ impl<'a> Instance<'a> {
             let _ = clock_rate;
             -1
         };
-        u8::try_from(matching).ok().or_else(|| self.code_type(sys::AST_RTP_DTMF))
+        let common = || self.code_type(sys::AST_RTP_DTMF).map(|payload_type| (payload_type, 8000));
+        u8::try_from(matching).ok().map(|payload_type| (payload_type, clock_rate)).or_else(common)
     }
 
     /// The payload type for comfort noise.
@@ -270,9 +277,12 @@ impl<'a> Instance<'a> {
     }
 }
 
-pub(super) fn payload_of_code(code: c_int) -> Payload {
+/// `clock_rate` 0 stands for the one that everybody has.
+pub(super) fn payload_of_code(code: c_int, clock_rate: u32) -> Payload {
     match u32::try_from(code) {
-        Ok(sys::AST_RTP_DTMF) => Payload::TelephoneEvent,
+        Ok(sys::AST_RTP_DTMF) => {
+            Payload::TelephoneEvent { clock_rate: if clock_rate == 0 { 8000 } else { clock_rate } }
+        }
         Ok(sys::AST_RTP_CN) => Payload::ComfortNoise,
         Ok(sys::AST_RTP_CISCO_DTMF) => Payload::CiscoDtmf,
         _ => Payload::Other(code),

@@ -70,7 +70,10 @@ pub enum DtmfMode {
 pub enum Payload {
     Format(Format),
     /// `telephone-event`, RFC 4733.
-    TelephoneEvent,
+    TelephoneEvent {
+        /// Hz; 8000 where Asterisk knows no other.
+        clock_rate: u32,
+    },
     /// `CN`, RFC 3389.
     ComfortNoise,
     /// Cisco's own digit events.
