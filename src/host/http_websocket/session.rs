@@ -59,7 +59,7 @@ pub(super) fn count() -> usize {
 /// The object.
 ///
 /// # Invariants
-/// `magic` is [`MAGIC`] and comes first.
+/// `magic` is `MAGIC` and comes first.
 #[repr(C)]
 pub struct SessionObject {
     magic: u64,
