@@ -126,18 +126,25 @@ def test_it_says_what_it_is(shared):
     assert re.search(r"^\s*webrtc \w+", helped, re.MULTILINE), helped
     assert "No such command" not in shared.cli("webrtc show sessions")
 
+def state(asterisk):
+    """What a refusal must leave as it was: the kinds of threads, and what is registered with the core."""
+    commands = ["http show status", "core show help webrtc", "core show help rtp", "core show channeltypes"]
+    return set(asterisk.threads()), [asterisk.cli(command) for command in commands]
+
 def test_it_does_not_take_the_place_of_a_server_with_sessions(start, suite):
     setup = Setup(engine="stock")
     asterisk = start(suite, setup, module=module_file(suite))
     with SipClient(asterisk) as client:
         assert client.register().status == 200
-        since = len(asterisk.log())
+        before, since = state(asterisk), len(asterisk.log())
         said = load(asterisk)
         assert "Unable to load" in said, said
         assert asterisk.wait_log(r"(ERROR|WARNING).*modules\.conf", since=since)
         assert not running(asterisk)
+        asterisk.wait_for(lambda: state(asterisk) == before, 5, lambda: f"{before} became {state(asterisk)}")
         assert client.register().status == 200
         assert client.register(expires=0).status == 200
+        assert echoes(asterisk)
 
 def patched(suite, tmp_path, old, new):
     """A copy of the module in which `old` became `new`, of the same length, everywhere."""
@@ -154,10 +161,12 @@ def refuses(start, suite, module):
     setup = Setup()
     setup.load = without_channel_driver(setup)
     asterisk = start(suite, setup, module=module)
-    since = len(asterisk.log())
+    before, since = state(asterisk), len(asterisk.log())
     said = load(asterisk)
     assert "Unable to load" in said, said
     assert not running(asterisk) and asterisk.alive()
+    asterisk.wait_for(lambda: state(asterisk) == before, 5, lambda: f"{before} became {state(asterisk)}")
+    assert echoes(asterisk)
     return said + asterisk.log()[since:]
 
 def test_a_module_built_with_other_options_is_refused(start, suite, tmp_path):
