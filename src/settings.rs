@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 mod acl;
+pub mod check;
 mod keys;
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,20 @@ mod sessions;
 
 #[cfg(ast_has_iostream)]
 use super::websocket;
-use super::{capture, config};
+use super::{capture, check, config};
 
 const COMMANDS: &[Command] = &[
+    Command {
+        words: c"webrtc check",
+        summary: c"Say what a browser lacks to call",
+        usage: c"Usage: webrtc check [<peer>]\n       \
+                 Reads http.conf, rtp.conf, modules.conf, sip.conf and pjsip.conf as they are now, and says\n       \
+                 what in them keeps browsers from calling, with the lines to add. Without a name, those\n       \
+                 peers are looked at that are set up for a browser in part. Peers that live in a database\n       \
+                 are not seen.\n",
+        run: check::run,
+        complete: nothing,
+    },
     Command {
         words: c"webrtc show sessions",
         summary: c"Show the RTP sessions of the WebRTC module",

@@ -12,7 +12,9 @@ impl Certificate {
     /// From when and until when it is valid, in seconds since 1970.
     pub fn validity(&self) -> Result<(i64, i64), Error> {
         // SAFETY: both times belong to the certificate, which is valid while they are read.
-        unsafe { Ok((seconds(sys::X509_getm_notBefore(self.as_ptr()))?, seconds(sys::X509_getm_notAfter(self.as_ptr()))?)) }
+        unsafe {
+            Ok((seconds(sys::X509_getm_notBefore(self.as_ptr()))?, seconds(sys::X509_getm_notAfter(self.as_ptr()))?))
+        }
     }
 
     /// Whether it has a subjectAltName: browsers do not look at the common name.
