@@ -31,8 +31,10 @@ pub(super) fn check(files: &Files, world: &dyn World, notes: &mut Notes) {
             &["load = res_rust_webrtc.so"],
         );
     }
+    // What it registers with stock's server this module finds there.
+    let stock = places(lines, "res_http_websocket").preload;
     for driver in CONSUMERS {
-        if places(lines, driver).preload && !ours.preload && !ours.noload {
+        if places(lines, driver).preload && !ours.preload && !ours.noload && !stock {
             notes.fault(
                 FILE,
                 MODULES,

@@ -275,6 +275,8 @@ fn the_module_is_not_in_modules_conf_or_comes_too_late() {
     says(&noload.fault(), &["remove: noload"]);
     let preloaded = Rig::sip().change("modules", "load=chan_sip.so", "preload=chan_sip.so");
     says(&preloaded.fault(), &["preloaded", "load = chan_sip.so"]);
+    let both = preloaded.change("modules", "autoload=no\n", "autoload=no\npreload=res_http_websocket.so\n");
+    assert_eq!(both.report(None).unwrap().findings, [], "stock's server, whose protocols are ours, is there");
     let mut late = Rig::sip();
     late.serves = false;
     says(&late.fault(), &["chan_sip was started before this module", "load = res_rust_webrtc.so"]);
