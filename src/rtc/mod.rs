@@ -1,7 +1,8 @@
 //! A WebRTC media session without I/O: demultiplexing, ICE, DTLS, SRTP, RTP and RTCP.
 //!
 //! ```text
-//! datagram ─▶ demux ─┬─ STUN ──▶ ice                (who may speak, and where to)
+//! datagram ─▶ gather ─ what servers answer, and what comes through a relay, taken out of it
+//!          ─▶ demux ─┬─ STUN ──▶ ice                (who may speak, and where to)
 //!                    ├─ DTLS ──▶ dtls ──▶ keys
 //!                    └─ RTP/RTCP ─▶ srtp ─▶ rtp │ rtcp │ dtmf ─▶ Received, Event
 //! frame ─▶ rtp ─▶ srtp ─▶ Transmit
@@ -22,6 +23,7 @@ pub mod demux;
 pub mod dtls;
 pub mod dtmf;
 pub mod error;
+pub mod gather;
 pub mod ice;
 pub mod rtcp;
 pub mod rtp;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::PayloadKind;
 use crate::rtc::error::Discard;
+use crate::rtc::gather::Gathered;
 use crate::rtc::ice::{Component, IceFailure};
 use crate::rtc::rtcp::{Feedback, Report};
 
@@ -95,8 +96,8 @@ pub enum Received<'a> {
 pub struct Transmit {
     /// The component, which tells the socket where each has its own.
     pub component: Component,
-    /// The address to send from: that of a host candidate or of `Config`. A relayed candidate's
-    /// address stands for the TURN allocation.
+    /// The address to send from: that of a host candidate or of `Config`. What leaves from a relayed
+    /// candidate is wrapped already and goes from the socket to the TURN server.
     pub local: SocketAddr,
     /// The address to send to.
     pub remote: SocketAddr,
@@ -130,6 +131,8 @@ pub enum Event {
         /// The address of the peer.
         remote: SocketAddr,
     },
+    /// What a STUN or TURN server has brought.
+    Gathered(Gathered),
     /// ICE has failed; nothing can be sent. It may recover by a restart.
     IceFailed(IceFailure),
     /// The handshake is done and media is encrypted with the keys it made.

@@ -183,6 +183,12 @@ impl Session {
         ice.agents(mode).iter().flat_map(|agent| agent.local_candidates().iter().cloned()).collect()
     }
 
+    /// The local candidates of one component, in use or not.
+    pub(super) fn local_candidates_of(&self, component: Component) -> &[LocalCandidate] {
+        let agent = self.ice.as_ref().and_then(|ice| ice.agent(component));
+        agent.map_or(&[], Agent::local_candidates)
+    }
+
     /// Our username fragment and password, to be signalled now. If the peer has offered a restart
     /// they are new ones (RFC 8839 §4.4.1.1.1), else those in use.
     pub fn local_credentials(&mut self) -> Option<Credentials> {

@@ -27,13 +27,15 @@
 //! # Files
 //!
 //! `config`, `event`: what goes in and comes out. `ice`, `security`, `path`: signalling and state
-//! of the three things that must be there before media flows. `receive`, `send`, `control`: RTP
-//! in, RTP out, RTCP. `repair`, `congestion`: what video needs on a network that loses.
+//! of the three things that must be there before media flows. `gather`: candidates from servers.
+//! `receive`, `send`, `control`: RTP in, RTP out, RTCP. `repair`, `congestion`: what video needs on
+//! a network that loses.
 
 mod config;
 mod congestion;
 mod control;
 mod event;
+mod gather;
 mod ice;
 mod path;
 mod receive;
@@ -48,6 +50,7 @@ use std::time::Instant;
 
 pub use config::{Config, PayloadKind, PayloadType, RtcpMode};
 pub use event::{Event, HeldRtp, Received, RtpPacket, Transmit};
+pub use gather::GatherPlan;
 pub use repair::Retransmission;
 pub use security::{Agreed, DtlsState};
 pub use send::OutgoingRtp;
@@ -57,6 +60,7 @@ pub use super::rtcp::{Feedback, Report, ReportBlock, SenderInfo};
 
 use super::dtmf;
 use super::error::{Discards, SendError};
+use super::gather::Gatherer;
 use super::ice::Component;
 use super::rtcp::{NtpClock, Schedule};
 use super::rtp::{ReceivedStream, SentStream, TransportCc};
@@ -77,6 +81,7 @@ pub struct Session {
     rtcp_mode: RtcpMode,
     paths: [path::Path; 2],
     ice: Option<ice::Ice>,
+    gatherers: [Option<Gatherer>; 2],
     security: security::Security,
     payload_types: Vec<PayloadType>,
     sent: SentStream,
@@ -121,6 +126,7 @@ impl Session {
             rtcp_mode: config.rtcp,
             paths: [path::Path::default(), path::Path::default()],
             ice: None,
+            gatherers: [None, None],
             security: security::Security::default(),
             payload_types: Vec::new(),
             sent: SentStream::new(ssrc, rand::bytes()?),
@@ -260,6 +266,7 @@ impl Session {
         if self.closed {
             return;
         }
+        self.gather_timeout(now);
         self.ice_timeout(now);
         self.dtls_timeout(now);
         if let Some(digit) = self.dtmf_receiver.handle_timeout(now) {
@@ -284,6 +291,7 @@ impl Session {
         });
         [
             ice,
+            self.gather_poll_timeout(),
             self.security.poll_timeout(),
             self.dtmf_receiver.poll_timeout(),
             self.dtmf_sender.poll_timeout(),
@@ -318,7 +326,20 @@ impl Session {
         self.pool.pop().unwrap_or_else(|| Vec::with_capacity(1500))
     }
 
+    /// Sends from `local` to `remote`, through the relay if `local` is an address of one.
     fn transmit(
+        &mut self,
+        component: Component,
+        route: (SocketAddr, SocketAddr),
+        payload: Vec<u8>,
+    ) -> Result<(), SendError> {
+        match self.send_relayed(component, route, payload) {
+            Ok(()) => Ok(()),
+            Err(payload) => self.transmit_direct(component, route, payload),
+        }
+    }
+
+    fn transmit_direct(
         &mut self,
         component: Component,
         (local, remote): (SocketAddr, SocketAddr),
@@ -355,6 +376,7 @@ impl Session {
         }
         self.send_bye(now);
         self.close_dtls();
+        self.close_gatherers();
         self.held.clear();
         self.closed = true;
     }

@@ -8,6 +8,7 @@ use super::security::HeldPacket;
 use super::{Event, HeldRtp, PayloadKind, Received, RtcpMode, RtpPacket, Session, slot};
 use crate::rtc::demux::{self, Protocol};
 use crate::rtc::error::Discard;
+use crate::rtc::gather;
 use crate::rtc::ice::Component;
 use crate::rtc::rtp::{self, Accepted, ReceivedStream, SequenceError};
 use crate::rtc::srtp;
@@ -60,6 +61,14 @@ impl Session {
         }
         if datagram.is_empty() {
             return Err(Discard::Empty);
+        }
+        match self.receive_gathering(now, component, local, remote, datagram) {
+            gather::Received::NotOurs => {}
+            gather::Received::Handled => return Ok(None),
+            gather::Received::Relayed { relay, peer, place } => {
+                let inner = datagram.get_mut(place).ok_or(Discard::TurnChannel)?;
+                return self.receive(now, component, relay, peer, inner);
+            }
         }
         match demux::classify(datagram).ok_or(Discard::UnknownProtocol)? {
             Protocol::Rtp => self.receive_rtp(now, component, local, remote, datagram),
