@@ -53,6 +53,7 @@ impl Module for WebRtc {
 
     fn reload() {
         config::load();
+        engine::reload();
     }
 }
 

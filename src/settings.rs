@@ -272,6 +272,12 @@ pub struct Rtc {
     pub ice_lite: bool,
     /// How long ICE may look for a pair before the call is ended.
     pub ice_timeout: Duration,
+    /// RTP ports kept ready with what STUN and TURN servers say of them, for each address that
+    /// calls bind to.
+    pub gather_ready: usize,
+    /// How long SDP may wait, from the beginning of a call, for a STUN or TURN server that is known
+    /// to answer.
+    pub gather_wait: Duration,
     /// Preferred first.
     pub srtp_profiles: Vec<SrtpProfile>,
     /// Offer NACK and PLI for the video of chan_sip's WebRTC peers.
@@ -284,6 +290,8 @@ impl Default for Rtc {
             workers: None,
             ice_lite: false,
             ice_timeout: Duration::from_secs(30),
+            gather_ready: 4,
+            gather_wait: Duration::from_millis(50),
             srtp_profiles: vec![SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80],
             rtcp_feedback: true,
         }

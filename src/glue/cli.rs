@@ -12,7 +12,7 @@ mod sessions;
 
 #[cfg(ast_has_iostream)]
 use super::websocket;
-use super::{capture, check, config};
+use super::{capture, check, config, engine};
 
 const COMMANDS: &[Command] = &[
     Command {
@@ -45,6 +45,15 @@ const COMMANDS: &[Command] = &[
                  defaults; with \"all\", every option that the module reads.\n",
         run: show_settings,
         complete: |cursor| if cursor.position == 3 { vec!["all".into()] } else { Vec::new() },
+    },
+    Command {
+        words: c"webrtc show servers",
+        summary: c"Show the STUN and TURN servers and what came of them",
+        usage: c"Usage: webrtc show servers\n       \
+                 Prints what the names of rtp.conf's stunaddr and turnaddr are, from which local\n       \
+                 addresses the servers answer, and how many RTP ports are ready with their answers.\n",
+        run: show_servers,
+        complete: nothing,
     },
     Command {
         words: c"webrtc show version",
@@ -109,6 +118,16 @@ fn show_settings(console: &Console, words: &[&str]) -> Outcome {
     match shown.iter().filter(|option| !option.is_default).count() {
         0 => console.line("All options have their defaults."),
         n => console.line(&format!("{n} option(s) differ from the default, marked *.")),
+    }
+    Outcome::Success
+}
+
+fn show_servers(console: &Console, words: &[&str]) -> Outcome {
+    if words.len() != 3 {
+        return Outcome::ShowUsage;
+    }
+    for line in engine::servers() {
+        console.line(&line);
     }
     Outcome::Success
 }

@@ -108,6 +108,12 @@ pub(super) const KEYS: &[Key] = &[
         |s, v| store(&mut s.rtc.ice_timeout, number(v, 1..=600).map(Duration::from_secs)),
         |s| s.rtc.ice_timeout.as_secs().to_string(),
     ),
+    rtc("gather_ready", |s, v| store(&mut s.rtc.gather_ready, number(v, 0..=64)), |s| s.rtc.gather_ready.to_string()),
+    rtc(
+        "gather_wait",
+        |s, v| store(&mut s.rtc.gather_wait, number(v, 0..=200).map(Duration::from_millis)),
+        |s| s.rtc.gather_wait.as_millis().to_string(),
+    ),
     rtc("srtp_profiles", srtp_profiles, |s| {
         s.rtc.srtp_profiles.iter().map(|profile| profile.name()).collect::<Vec<_>>().join(", ")
     }),

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::{HostCandidate, SrtpProfile};
 
 /// A host name or address and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPort {
     pub host: String,
     pub port: u16,

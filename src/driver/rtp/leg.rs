@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::inbox::{Inbox, Incoming};
@@ -64,7 +64,12 @@ pub struct Leg {
     rtcp: std::sync::RwLock<Option<Arc<Socket>>>,
     session: Mutex<Session>,
     inbox: Inbox,
-    observer: Arc<dyn Observer>,
+    /// Told until somebody has adopted the leg.
+    maker: Arc<dyn Observer>,
+    adopter: OnceLock<Arc<dyn Observer>>,
+    /// Notified after each datagram while a thread is in `wait_while`.
+    progress: Condvar,
+    waiting: AtomicBool,
     capture: Arc<Capture>,
     closed: AtomicBool,
 }
@@ -85,7 +90,10 @@ impl Leg {
             rtcp: std::sync::RwLock::new(None),
             session: Mutex::new(session),
             inbox: Inbox::new()?,
-            observer,
+            maker: observer,
+            adopter: OnceLock::new(),
+            progress: Condvar::new(),
+            waiting: AtomicBool::new(false),
             capture,
             closed: AtomicBool::new(false),
         });
@@ -99,6 +107,21 @@ impl Leg {
 
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Hands a leg that was made in advance to its user, once.
+    pub fn adopt(&self, adopter: Arc<dyn Observer>) {
+        // The first one stays; nobody hands a leg out twice.
+        let _ = self.adopter.set(adopter);
+    }
+
+    /// Whether somebody uses it, or it is only ready to be used.
+    pub fn is_adopted(&self) -> bool {
+        self.adopter.get().is_some()
+    }
+
+    fn observer(&self) -> &dyn Observer {
+        self.adopter.get().unwrap_or(&self.maker).as_ref()
     }
 
     /// Where RTP is bound; the address may be a wildcard.
@@ -118,7 +141,7 @@ impl Leg {
 
     /// Whose leg it is, for lists.
     pub fn owner(&self) -> Option<String> {
-        self.observer.owner()
+        self.observer().owner()
     }
 
     pub fn inbox(&self) -> &Inbox {
@@ -175,6 +198,26 @@ impl Leg {
         work(&lock(&self.session))
     }
 
+    /// Waits as long as `condition` holds, no longer than until `deadline`, and tells whether it
+    /// holds still. Our locks are free meanwhile. One thread at a time.
+    pub fn wait_while(&self, deadline: Instant, condition: impl Fn(&Session) -> bool) -> bool {
+        self.waiting.store(true, Ordering::Release);
+        let mut session = lock(&self.session);
+        let holds = loop {
+            if !condition(&session) {
+                break false;
+            }
+            let left = deadline.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                break true;
+            }
+            let woken = self.progress.wait_timeout(session, left);
+            session = woken.unwrap_or_else(PoisonError::into_inner).0;
+        };
+        self.waiting.store(false, Ordering::Release);
+        holds
+    }
+
     /// Says goodbye to the peer and leaves the worker. The sockets close when the last reference
     /// goes.
     pub fn close(&self) {
@@ -221,6 +264,9 @@ impl Leg {
             self.drain(&mut session, &mut events);
             received
         };
+        if self.waiting.load(Ordering::Acquire) {
+            self.progress.notify_all();
+        }
         // Media released by this datagram is older than the datagram's own.
         self.act(events);
         if let Received::Media(packet) = received {
@@ -278,13 +324,13 @@ impl Leg {
                     self.inbox.put(Incoming::KeyframeRequest);
                 }
                 Event::Feedback(Feedback::Remb(rate)) => self.inbox.put(Incoming::Remb(*rate)),
-                _ => self.observer.event(self, &event),
+                _ => self.observer().event(self, &event),
             }
         }
     }
 
     fn deliver(&self, packet: &RtpPacket<'_>) {
-        if !self.observer.divert(self, packet) {
+        if !self.observer().divert(self, packet) {
             self.inbox.put_media(packet);
         }
     }

@@ -1,13 +1,15 @@
 //! The ICE table.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Engine;
 use crate::driver::clock as driver_clock;
-use crate::host::log;
+use crate::host::log::{self, Level};
 use crate::host::rtp_engine::{self as host, Candidate, CandidateType, IceRole, Instance, RtpEngineIce, TurnServer};
+use crate::rtc::gather::Login;
 use crate::rtc::ice::Component;
 use crate::rtc::ice::{CandidateKind, LocalCandidate, RemoteCandidate, Role};
+use crate::settings::HostPort;
 
 impl Engine {
     /// Turns ICE on and gathers host candidates.
@@ -26,7 +28,7 @@ impl Engine {
         }
         let settings = &self.runtime.settings().rtp;
         let mut addresses = Vec::new();
-        for ip in self.local_addresses(bound.ip()) {
+        for ip in self.runtime.local_addresses(bound.ip()) {
             if !settings.ice_acl.allows(ip) {
                 continue;
             }
@@ -45,16 +47,33 @@ impl Engine {
             for (address, base) in addresses {
                 session.add_local_candidate(component, CandidateKind::Host, address, base);
             }
+            session.offer_gathered(component);
         });
     }
 
-    fn local_addresses(&self, bound: IpAddr) -> Vec<IpAddr> {
-        if !bound.is_unspecified() {
-            return vec![bound];
+    /// Lets servers that are known to answer do so, within the bounds of `gather_wait`. The caller
+    /// holds locks of Asterisk's, hence the bounds; ours are free.
+    fn await_servers(&self, components: u32) {
+        let settings = self.runtime.settings();
+        if components == 2
+            && let Some(bound) = self.leg.rtcp_address()
+            && !self.leg.look(|session| session.has_gathered(Component::Rtcp))
+        {
+            // Not when the port was opened: most peers multiplex, and then nobody needs it.
+            let plan = self.runtime.gather.plan(&self.runtime, &settings, bound);
+            if !plan.is_empty() {
+                self.leg.with(|session, now| session.gather(now, Component::Rtcp, bound, &plan));
+            }
         }
-        let all = self.runtime.interfaces.addresses(driver_clock::now());
-        // A wildcard IPv6 socket takes IPv4 too.
-        all.into_iter().filter(|ip| ip.is_ipv4() || bound.is_ipv6()).collect()
+        let waiting = self.leg.look(|session| session.gathering());
+        let deadline = self.begun + settings.rtc.gather_wait;
+        if waiting.is_empty() || deadline <= driver_clock::now() || !self.runtime.gather.expects(&waiting) {
+            return;
+        }
+        let gather = &self.runtime.gather;
+        if self.leg.wait_while(deadline, |session| gather.expects(&session.gathering())) {
+            gather.disappointed(&self.leg.look(|session| session.gathering()));
+        }
     }
 }
 
@@ -107,6 +126,9 @@ impl RtpEngineIce for Engine {
 
     fn get_local_candidates(&self, _: &Instance<'_>) -> Option<Vec<Candidate>> {
         let components = self.state().components;
+        if self.leg.look(|session| session.ice_enabled()) {
+            self.await_servers(components);
+        }
         self.leg.with(|session, _| {
             session.ice_enabled().then(|| {
                 let candidates = session.local_candidates();
@@ -128,13 +150,14 @@ impl RtpEngineIce for Engine {
         self.leg.with(|session, _| session.set_ice_role(role));
     }
 
-    fn turn_request(&self, instance: &Instance<'_>, _: host::Component, server: &TurnServer) {
-        log::warning(&format!(
-            "channel {}: no relayed candidate is asked of {}:{}; this version gathers host candidates only",
-            instance.channel_id(),
-            server.host,
-            server.port
-        ));
+    fn turn_request(&self, instance: &Instance<'_>, of: host::Component, server: &TurnServer) {
+        if server.tcp {
+            let channel = instance.channel_id();
+            log::write(Level::Debug(1), &format!("{channel}: the relay is asked for by UDP, not TCP"));
+        }
+        let name = HostPort { host: server.host.clone(), port: server.port };
+        let login = Login::new(&server.username, &server.password);
+        self.runtime.gather.request_relay(&self.runtime, &self.leg, component(of), &name, login);
     }
 
     fn change_components(&self, _: &Instance<'_>, components: u32) {

@@ -8,6 +8,7 @@ mod clock;
 mod contexts;
 mod dtls;
 mod feedback;
+mod gather;
 mod ice;
 mod peers;
 mod read;
@@ -20,25 +21,24 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-pub use runtime::{current, legs, start, stop};
+pub use gather::shown as servers;
+pub use runtime::{current, legs, reload, start, stop};
 pub use sdes::{Sdes, sdes_of};
 
-use crate::driver::rtp::{Leg, PortRange};
-use crate::driver::{clock as driver_clock, sys};
+use crate::driver::clock as driver_clock;
+use crate::driver::rtp::Leg;
 use crate::host::boundary::Poison;
 use crate::host::format::MediaType;
 use crate::host::frame::{FrameList, OutFrame};
 use crate::host::log;
-use crate::host::openssl::rand;
 use crate::host::rtp_engine::{
     DtmfMode, Extension, Hangup, Instance, Payload, Property, RtcpMode, RtpEngine, Spread, Stats,
 };
 use crate::rtc::ice::Component;
-use crate::rtc::session::{self, Config, PayloadKind, PayloadType, Session};
+use crate::rtc::session::{self, PayloadKind, PayloadType, Session};
 use crate::rtc::stats;
-use crate::settings::Strict;
 use crate::sync::lock;
 use clock::TxClock;
 use contexts::LocalDtls;
@@ -50,6 +50,8 @@ use watch::Watch;
 /// An RTP instance.
 pub struct Engine {
     leg: Arc<Leg>,
+    /// When the instance was made, from which SDP's waiting for servers is counted.
+    begun: Instant,
     runtime: Arc<Runtime>,
     /// False from `stop` (hold, or the end) to the next `activate` or address: nothing is sent that
     /// the channel writes, while ICE, DTLS and RTCP go on.
@@ -105,11 +107,13 @@ impl Engine {
     fn use_rtcp(&self, mode: RtcpMode) {
         match mode {
             RtcpMode::Disabled => {
+                self.leg.with(|session, _| session.stop_gathering(Component::Rtcp));
                 self.leg.close_rtcp();
                 self.leg.with(|session, now| session.set_rtcp_mode(now, session::RtcpMode::Off));
             }
             RtcpMode::Mux => {
                 self.state().components = 1;
+                self.leg.with(|session, _| session.stop_gathering(Component::Rtcp));
                 self.leg.close_rtcp();
                 self.leg.with(|session, now| session.set_rtcp_mode(now, session::RtcpMode::Mux));
             }
@@ -153,34 +157,14 @@ impl Poison for Engine {
 impl RtpEngine for Engine {
     fn new(instance: &Instance<'_>, address: Option<SocketAddr>) -> Option<Arc<Self>> {
         let runtime = runtime::current()?;
-        let settings = runtime.settings();
-        let (settings, rtc) = (&settings.rtp, &settings.rtc);
         let ip = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
-        let range = PortRange { start: settings.port_start, end: settings.port_end };
-        let random = rand::bytes::<4>().map_or(0, u32::from_ne_bytes);
         let sending = Arc::new(AtomicBool::new(true));
-        let opened = range.bind(ip, random).and_then(|socket| {
-            if !settings.checksums {
-                sys::leave_out_checksums(&socket)?;
-            }
-            let local = socket.local_addr()?;
-            let config = Config {
-                rtcp_interval: settings.rtcp_interval,
-                strict_rtp: settings.strict != Strict::No,
-                probation: u8::try_from(settings.probation).unwrap_or(u8::MAX),
-                dtmf_timeout: Duration::from_micros(u64::from(settings.dtmf_timeout) * 125),
-                // `read` drops what has no meaning; here it would be too early, for payload types
-                // are made known one by one.
-                check_payload_types: false,
-                unix_time: runtime::unix_time(),
-                ice_timeout: rtc.ice_timeout,
-                ice_lite: rtc.ice_lite,
-                ..Config::new(local)
-            };
-            let mut session = Session::new(driver_clock::now(), config).map_err(std::io::Error::other)?;
-            session.set_replay_protection(settings.srtp_replay_protection);
-            runtime.driver.open(session, socket, Arc::new(Watch::new(instance, Arc::clone(&sending))))
-        });
+        let watch = Watch::new(instance, Arc::clone(&sending));
+        let begun = driver_clock::now();
+        let opened = match runtime.gather.take(&runtime, ip) {
+            Some(leg) => Ok(leg),
+            None => runtime.open_leg(&runtime.settings(), ip),
+        };
         let leg = match opened {
             Ok(leg) => leg,
             Err(error) => {
@@ -188,10 +172,12 @@ impl RtpEngine for Engine {
                 return None;
             }
         };
+        leg.adopt(Arc::new(watch));
         instance.set_local_address(leg.local_address());
         runtime.keyed.add(instance.id(), Sdes::new(&leg));
         let engine = Arc::new(Self {
             leg,
+            begun,
             sending,
             dtmf_mode: AtomicU8::new(0),
             state: Mutex::new(State {

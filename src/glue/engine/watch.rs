@@ -95,6 +95,7 @@ impl Observer for Watch {
                 );
                 leg.inbox().put(Incoming::Learned { rtcp: *component == Component::Rtcp, remote: *remote });
             }
+            Event::Gathered(gathered) => super::gather::note(gathered),
             Event::IceFailed(why) if !self.in_call() => {
                 log::write(Level::Debug(1), &format!("{}: {} outside a call", self.name(leg), why.as_str()));
                 leg.inbox().put(Incoming::Ended);

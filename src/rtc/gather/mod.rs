@@ -101,6 +101,8 @@ pub enum Gathered {
     Answered {
         /// Its address.
         server: SocketAddr,
+        /// The socket's own address; a wildcard if it is bound to one.
+        base: SocketAddr,
     },
     /// A server-reflexive candidate.
     Reflexive {
@@ -119,11 +121,15 @@ pub enum Gathered {
         address: SocketAddr,
         /// The address that the server saw us at.
         mapped: SocketAddr,
+        /// The socket's own address; a wildcard if it is bound to one.
+        base: SocketAddr,
     },
     /// Nothing, or no longer anything.
     Failed {
         /// The server.
         server: SocketAddr,
+        /// The socket's own address; of one bound to a wildcard, for a relay, the wildcard.
+        base: SocketAddr,
         /// Whether it was asked for a relay.
         relay: bool,
         /// Why.
@@ -199,9 +205,11 @@ impl Gatherer {
         }
     }
 
-    /// Whether an answer that may bring a candidate is still out.
-    pub fn is_waiting(&self) -> bool {
-        self.reflexive.iter().any(|r| !r.settled) || self.relays.iter().any(Relay::is_allocating)
+    /// The servers that still owe an answer which may bring a candidate, each with the base that
+    /// asks.
+    pub fn waiting(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> + '_ {
+        let reflexive = self.reflexive.iter().filter(|r| !r.settled).map(|r| (r.base, r.server));
+        reflexive.chain(self.relays.iter().filter(|r| r.is_allocating()).map(|r| (r.base, r.server)))
     }
 
     /// The candidates there are now: what `Gathered` has told and has not been lost since.
@@ -212,7 +220,7 @@ impl Gatherer {
             .filter_map(|r| Some(Gathered::Reflexive { server: r.server, address: r.address?, base: r.base }));
         let relayed = self.relays.iter().filter_map(|relay| {
             let (address, mapped) = relay.addresses()?;
-            Some(Gathered::Relayed { server: relay.server, address, mapped })
+            Some(Gathered::Relayed { server: relay.server, address, mapped, base: relay.base })
         });
         reflexive.chain(relayed)
     }
@@ -249,8 +257,7 @@ impl Gatherer {
     fn handle_response(&mut self, now: Instant, remote: SocketAddr, message: &Message<'_>) -> Received {
         for relay in self.relays.iter_mut().filter(|relay| relay.server == remote) {
             if let Some(outcome) = relay.handle_response(now, message) {
-                let server = relay.server;
-                self.gathered.extend(of_relay(server, outcome));
+                self.gathered.extend(of_relay(relay, outcome));
                 self.drain_relays();
                 return Received::Handled;
             }
@@ -269,7 +276,7 @@ impl Gatherer {
             let (code, phrase) = message.error().unwrap_or((500, b""));
             reflexive.next = now + AGAIN;
             let failure = Failure::refused(code, phrase);
-            self.gathered.push_back(Gathered::Failed { server, relay: false, failure });
+            self.gathered.push_back(Gathered::Failed { server, base, relay: false, failure });
             return Received::Handled;
         }
         match message.mapped_address().filter(|mapped| usable(*mapped) && mapped.is_ipv4() == base.is_ipv4()) {
@@ -281,7 +288,7 @@ impl Gatherer {
             }
             None => {
                 reflexive.next = now + AGAIN;
-                self.gathered.push_back(Gathered::Failed { server, relay: false, failure: Failure::Malformed });
+                self.gathered.push_back(Gathered::Failed { server, base, relay: false, failure: Failure::Malformed });
             }
         }
         Received::Handled
@@ -326,15 +333,19 @@ impl Gatherer {
                     reflexive.settled = true;
                     // The mapping may live on, but nobody knows.
                     reflexive.next = now + AGAIN;
-                    let server = reflexive.server;
-                    self.gathered.push_back(Gathered::Failed { server, relay: false, failure: Failure::NoAnswer });
+                    let (server, base) = (reflexive.server, reflexive.base);
+                    self.gathered.push_back(Gathered::Failed {
+                        server,
+                        base,
+                        relay: false,
+                        failure: Failure::NoAnswer,
+                    });
                 }
             }
         }
         for relay in &mut self.relays {
             let outcome = relay.handle_timeout(now);
-            let server = relay.server;
-            self.gathered.extend(of_relay(server, outcome));
+            self.gathered.extend(of_relay(relay, outcome));
         }
         self.drain_relays();
     }
@@ -386,12 +397,13 @@ fn relayed(found: Option<&Relay>, data: impl Fn(&Relay) -> Option<(SocketAddr, R
     found.and_then(read).unwrap_or(Received::NotOurs)
 }
 
-fn of_relay(server: SocketAddr, outcome: Outcome) -> Option<Gathered> {
+fn of_relay(relay: &Relay, outcome: Outcome) -> Option<Gathered> {
+    let (server, base) = (relay.server, relay.base);
     match outcome {
         Outcome::Nothing => None,
-        Outcome::Answered => Some(Gathered::Answered { server }),
-        Outcome::Allocated(address, mapped) => Some(Gathered::Relayed { server, address, mapped }),
-        Outcome::Failed(failure) => Some(Gathered::Failed { server, relay: true, failure }),
+        Outcome::Answered => Some(Gathered::Answered { server, base }),
+        Outcome::Allocated(address, mapped) => Some(Gathered::Relayed { server, address, mapped, base }),
+        Outcome::Failed(failure) => Some(Gathered::Failed { server, base, relay: true, failure }),
     }
 }
 

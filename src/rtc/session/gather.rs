@@ -51,9 +51,26 @@ impl Session {
         self.gather_timeout(now);
     }
 
-    /// Whether an answer that may bring a candidate is still out.
-    pub fn is_gathering(&self) -> bool {
-        self.gatherers.iter().flatten().any(Gatherer::is_waiting)
+    /// The servers that still owe an answer which may bring a candidate, each with the base that
+    /// asks.
+    pub fn gathering(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        self.gatherers.iter().flatten().flat_map(Gatherer::waiting).collect()
+    }
+
+    /// Whether a component has asked servers.
+    pub fn has_gathered(&self, component: Component) -> bool {
+        self.gatherers.get(slot(component)).is_some_and(Option::is_some)
+    }
+
+    /// Gives a component's allocations back and asks no more, for its socket is to be closed.
+    pub fn stop_gathering(&mut self, component: Component) {
+        if let Some(Some(gatherer)) = self.gatherers.get_mut(slot(component)) {
+            gatherer.close();
+            self.drain_gatherers();
+        }
+        if let Some(place) = self.gatherers.get_mut(slot(component)) {
+            *place = None;
+        }
     }
 
     /// What has been gathered so far.
@@ -138,11 +155,8 @@ impl Session {
 
     /// Gives allocations back.
     pub(super) fn close_gatherers(&mut self) {
-        for gatherer in self.gatherers.iter_mut().flatten() {
-            gatherer.close();
-        }
-        self.drain_gatherers();
-        self.gatherers = [None, None];
+        self.stop_gathering(Component::Rtp);
+        self.stop_gathering(Component::Rtcp);
     }
 
     fn drain_gatherers(&mut self) {
