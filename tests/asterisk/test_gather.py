@@ -1,0 +1,135 @@
+"""Candidates from STUN and TURN servers: Debian's coturn behind a NAT, an Asterisk behind that NAT, peers on either side."""
+
+import re
+import statistics
+import time
+
+import pytest
+
+from asterisk import Setup
+from outside import Outside, PASSWORD, SERVER, USER
+from peer import Peer
+from sip_client import SipClient
+
+pytestmark = pytest.mark.ours
+
+def rtp(stun=True, turn=True, password=PASSWORD, server=SERVER):
+    """rtp.conf for the server outside."""
+    settings = {"stunaddr": f"{server}:3478"} if stun else {}
+    return {**settings, "turnaddr": server, "turnusername": USER, "turnpassword": password} if turn else settings
+
+def candidates(answer, kind):
+    """The candidates of that type in the SDP: (address, port, related address)."""
+    found = re.findall(rf"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ {kind}(?: raddr (\S+))?", answer, re.MULTILINE | re.IGNORECASE)
+    return [(address, int(port), related) for address, port, related in found]
+
+def invite(asterisk, media, client=None):
+    """The SDP of the answer to an INVITE to the echo, and the seconds it took."""
+    client = client or SipClient(asterisk)
+    assert client.register().status == 200
+    begun = time.monotonic()
+    answer = client.invite("600", media.offer())
+    assert answer.status == 200, answer.text
+    return answer.body, time.monotonic() - begun, client
+
+@pytest.fixture
+def behind_nat(suite, start):
+    """Starts an instance with the world outside of it: behind_nat(rtp.conf, ...) gives both."""
+    opened = []
+    def starter(settings, ready=True, **more):
+        asterisk = start(suite, Setup(rtp=settings, **more))
+        outside = Outside(asterisk.pid)
+        opened.append(outside)
+        outside.__enter__()
+        if ready:  # the new interface is noticed within ten seconds
+            shown = f"{SERVER}:3478 answers {Outside.INSIDE}"
+            asterisk.wait_for(lambda: shown in asterisk.cli("webrtc show servers"), 20, "the server does not answer")
+            asterisk.wait_for(lambda: "4 RTP ports ready" in asterisk.cli("webrtc show servers"), 10, "no ports are ready")
+            time.sleep(1)
+        return asterisk, outside
+    yield starter
+    for outside in opened:
+        outside.__exit__()
+
+@pytest.mark.parametrize("ports", [4, 0], ids=["ready", "asked"])
+def test_sdp_has_what_the_servers_say(behind_nat, ports):
+    asterisk, _ = behind_nat(rtp(), ready=ports > 0, webrtc=f"[rtc]\ngather_ready={ports}\ngather_wait=200\n")
+    for turn in range(2):
+        with Peer(asterisk) as media:
+            answer, _, client = invite(asterisk, media)
+            with client:
+                if ports or turn:  # with no port ready the first call finds out that the servers answer
+                    [(mapped, _, base)] = candidates(answer, "srflx")
+                    assert (mapped, base) == (Outside.NAT, Outside.INSIDE)
+                    [(relay, _, related)] = candidates(answer, "relay")
+                    assert (relay, related) == (SERVER, Outside.NAT)
+                media.connect(answer)
+                media.talk()
+                time.sleep(1)
+                sent, echoed, _ = media.hush()
+                assert client.bye().status == 200
+                assert sent - echoed <= 4
+
+def test_a_peer_that_only_a_relay_reaches_hears_its_echo(behind_nat):
+    asterisk, outside = behind_nat(rtp())
+    outside.forbid_direct()
+    with outside.network(), Peer(asterisk, address=Outside.PEER) as media:
+        answer, _, client = invite(asterisk, media)
+        with client:
+            media.connect(answer)
+            assert media.remote[0] == SERVER
+            media.talk()
+            time.sleep(3)
+            sent, echoed, gap = media.hush()
+            assert client.bye().status == 200
+    assert sent > 100 and sent - echoed <= 4 and gap < 1, (sent, echoed, gap)
+    assert outside.dropped() > 0, "nothing was tried directly: the test proves nothing"
+
+def test_allocations_go_back(behind_nat):
+    asterisk, outside = behind_nat(rtp())
+    assert outside.relays() >= 4
+    assert "Unloaded" in asterisk.cli("module unload res_rust_webrtc.so")
+    asterisk.wait_for(lambda: outside.relays() == 0, 5, "an allocation stays at the server")
+
+def test_a_server_that_does_not_answer_delays_nothing(behind_nat):
+    asterisk, _ = behind_nat(rtp(server=Outside.NOBODY), ready=False)
+    took = {}
+    for reachable in (False, None):
+        if reachable is None:
+            with open(f"{asterisk.base}/etc/rtp.conf", "w", encoding="ascii") as file:
+                file.write("[general]\nrtpstart=20000\nrtpend=29999\nicesupport=yes\n")
+            asterisk.cli("module reload res_rust_webrtc.so")
+        times = []
+        for _ in range(30):
+            with Peer(asterisk) as media:
+                answer, seconds, client = invite(asterisk, media)
+                with client:
+                    assert candidates(answer, "host") and not candidates(answer, "srflx")
+                    times.append(seconds)
+                    client.bye()
+        took[reachable] = statistics.median(times), max(times)
+    print("INVITE to 200, median and longest: unreachable servers", took[False], "without servers", took[None])
+    assert took[False][0] < took[None][0] + 0.02 and took[False][1] < took[None][1] + 0.1, took
+
+def test_a_wrong_password_is_one_warning(behind_nat):
+    asterisk, _ = behind_nat(rtp(stun=False, password="not-it"), ready=False)
+    asterisk.wait_log(r"WARNING.*TURN server .* password is wrong", timeout=20)
+    for _ in range(3):
+        with Peer(asterisk) as media:
+            answer, _, client = invite(asterisk, media)
+            with client:
+                assert candidates(answer, "host") and not candidates(answer, "relay")
+                client.bye()
+    time.sleep(1)
+    assert len(re.findall("password is wrong", asterisk.log())) == 1
+    assert "not-it" not in asterisk.log() + asterisk.cli("webrtc show servers")
+
+def test_a_name_that_is_not_found_is_a_warning(suite, start):
+    asterisk = start(suite, Setup(rtp={"stunaddr": "stun.nowhere.invalid"}))
+    asterisk.wait_log(r"WARNING.*cannot resolve 'stun\.nowhere\.invalid'", timeout=30)
+    with Peer(asterisk) as media:
+        answer, _, client = invite(asterisk, media)
+        with client:
+            media.connect(answer)
+            assert candidates(answer, "host")
+            client.bye()
