@@ -324,7 +324,7 @@ fn checks_go_as_indications_and_media_by_channel() {
     bench.ask_relay();
     bench.run(ms(200));
     let (relay, peer) = (bench.server.relay, address("192.0.2.77:4000"));
-    let mut send = |bench: &mut Bench, payload: &[u8]| {
+    let send = |bench: &mut Bench, payload: &[u8]| {
         assert_eq!(bench.gatherer.send_relayed(relay, peer, payload.to_vec()), Ok(()));
         bench.run(ms(100));
     };
