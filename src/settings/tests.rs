@@ -202,7 +202,7 @@ fn webrtc_conf_is_read() {
         "[websocket]\nmax_message_size=131072\nping_interval=0\nidle_timeout=60\nwrite_timeout=100\nmax_sessions=500\n\
          allowed_origins=https://Phone.example, http://localhost:8080\ntrusted_proxies=127.0.0.1,10.0.0.0/8\n\
          permessage_deflate=yes\n[rtc]\nworkers=2\nice_lite=yes\nice_timeout=7\nsrtp_profiles=srtp_aead_aes_256_gcm\n\
-         rtcp_feedback=no\n",
+         rtcp_feedback=no\ngather_ready=0\ngather_wait=200\n",
     );
     assert_eq!(warnings, Vec::<String>::new());
     let ws = settings.websocket;
@@ -214,6 +214,7 @@ fn webrtc_conf_is_read() {
     assert_eq!((settings.rtc.workers, settings.rtc.ice_lite), (Some(2), true));
     assert_eq!(settings.rtc.ice_timeout, Duration::from_secs(7));
     assert!(!settings.rtc.rtcp_feedback);
+    assert_eq!((settings.rtc.gather_ready, settings.rtc.gather_wait), (0, Duration::from_millis(200)));
     assert_eq!(settings.rtc.srtp_profiles, [SrtpProfile::AeadAes256Gcm]);
 }
 

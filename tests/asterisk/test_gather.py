@@ -41,8 +41,8 @@ def behind_nat(suite, start):
         outside = Outside(asterisk.pid)
         opened.append(outside)
         outside.__enter__()
-        if ready:  # the new interface is noticed within ten seconds
-            shown = f"{SERVER}:3478 answers {Outside.INSIDE}"
+        if ready:  # True or, without STUN, "relay"; the new interface is noticed within ten seconds
+            shown = f"{SERVER}:3478 answers {'0.0.0.0' if ready == 'relay' else Outside.INSIDE}"
             asterisk.wait_for(lambda: shown in asterisk.cli("webrtc show servers"), 20, "the server does not answer")
             asterisk.wait_for(lambda: "4 RTP ports ready" in asterisk.cli("webrtc show servers"), 10, "no ports are ready")
             time.sleep(1)
@@ -85,11 +85,17 @@ def test_a_peer_that_only_a_relay_reaches_hears_its_echo(behind_nat):
     assert sent > 100 and sent - echoed <= 4 and gap < 1, (sent, echoed, gap)
     assert outside.dropped() > 0, "nothing was tried directly: the test proves nothing"
 
-def test_allocations_go_back(behind_nat):
-    asterisk, outside = behind_nat(rtp())
+def test_nothing_stays_behind(behind_nat):
+    # Without users of the WebSocket server, which would stay loaded and keep the module.
+    users = ["chan_sip", "chan_pjsip", "res_pjsip_transport_websocket"]
+    asterisk, outside = behind_nat({**rtp(), "stunaddr": "stun.nowhere.invalid", "stun_deny": "192.0.2.0/24"}, noload=users, ready="relay")
     assert outside.relays() >= 4
+    assert "webrtc-gather" in asterisk.threads()
     assert "Unloaded" in asterisk.cli("module unload res_rust_webrtc.so")
     asterisk.wait_for(lambda: outside.relays() == 0, 5, "an allocation stays at the server")
+    assert not [name for name in asterisk.threads() if "webrtc" in name]
+    with open(f"/proc/{asterisk.pid}/maps", encoding="utf-8") as maps:
+        assert "res_rust_webrtc.so" not in maps.read(), "the unloaded module is still mapped"
 
 def test_a_server_that_does_not_answer_delays_nothing(behind_nat):
     asterisk, _ = behind_nat(rtp(server=Outside.NOBODY), ready=False)
@@ -133,3 +139,4 @@ def test_a_name_that_is_not_found_is_a_warning(suite, start):
             media.connect(answer)
             assert candidates(answer, "host")
             client.bye()
+    asterisk.wait_for(lambda: "webrtc-gather" in asterisk.threads(), 1, "there is no thread to look names up")
