@@ -9,6 +9,10 @@
 //! SDP waits for the answer at most `gather_wait` from the call's beginning, and never for a server
 //! that has not answered before: one that is unreachable delays nothing.
 //!
+//! Measured with eight addresses and silent STUN and TURN servers (`benches/gather.rs`, median and
+//! 99th percentile): an instance that asks for itself takes 65 and 420 µs, one that takes a ready leg
+//! 6 and 47 µs, one without servers 20 and 97 µs.
+//!
 //! Names are resolved on the same thread, every five minutes (getaddrinfo tells no TTL) and sooner
 //! after a failure. `stop` waits for a lookup that is under way.
 //!
