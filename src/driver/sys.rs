@@ -111,6 +111,12 @@ impl Epoll {
     }
 }
 
+impl AsRawFd for Epoll {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 /// A descriptor that is readable from `signal` until `clear`.
 #[derive(Debug)]
 pub struct EventFd(OwnedFd);

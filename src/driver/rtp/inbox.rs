@@ -144,10 +144,15 @@ impl Inbox {
         if let Some(Incoming::Media(_)) = item {
             queue.media -= 1;
         }
-        if queue.waiting.is_empty() {
+        // Without an item there was no signal either, and no system call is spent on it.
+        if item.is_some() && queue.waiting.is_empty() {
             self.signal.clear();
         }
         item
+    }
+
+    pub fn is_empty(&self) -> bool {
+        lock(&self.queue).waiting.is_empty()
     }
 
     /// Gives a payload buffer back for reuse.

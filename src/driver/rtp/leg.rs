@@ -3,20 +3,45 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::inbox::{Inbox, Incoming};
 use super::worker::Worker;
 use crate::driver::capture::Capture;
-use crate::driver::{clock, sys};
+use crate::driver::clock;
+use crate::driver::sys::{self, Epoll, Interest};
 use crate::rtc::ice::Component;
 use crate::rtc::session::{Event, Feedback, Received, RtpPacket, Session, Transmit};
 use crate::sync::{lock, read, write};
 
 /// Datagrams taken from one socket before others get their turn.
 const BURST: usize = 32;
+
+const READABLE: Interest = Interest { readable: true, writable: false, edge: false };
+
+/// A channel that has not read for so long does not read: the worker takes the socket back.
+const UNREAD: Duration = Duration::from_millis(60);
+
+/// Who reads the RTP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// The worker, into the inbox: until media flows, and while the channel's thread is busy with
+    /// something else.
+    Worker,
+    /// The channel's thread, itself: a packet costs one thread's waking instead of two's.
+    Channel,
+    /// The leg is closed.
+    Nobody,
+}
+
+/// Something for the channel, from the inbox or straight from the socket.
+#[derive(Debug)]
+pub enum Taken<'a> {
+    Item(Incoming),
+    Packet(RtpPacket<'a>),
+}
 
 /// Told what happens to a leg. Called from a worker or from the thread that used the leg, with no
 /// lock held.
@@ -70,6 +95,13 @@ pub struct Leg {
     /// Notified after each datagram while a thread is in `wait_while`.
     progress: Condvar,
     waiting: AtomicBool,
+    /// What the channel polls: the inbox's descriptor, and the socket while the channel reads it.
+    gate: Epoll,
+    /// Locked while the RTP socket is read, not while use is made of what was read.
+    reader: Mutex<Reader>,
+    /// When the channel read last, in milliseconds from `opened`.
+    read_at: AtomicU64,
+    opened: Instant,
     capture: Arc<Capture>,
     closed: AtomicBool,
 }
@@ -94,9 +126,14 @@ impl Leg {
             adopter: OnceLock::new(),
             progress: Condvar::new(),
             waiting: AtomicBool::new(false),
+            gate: Epoll::new()?,
+            reader: Mutex::new(Reader::Worker),
+            read_at: AtomicU64::new(0),
+            opened: clock::now(),
             capture,
             closed: AtomicBool::new(false),
         });
+        leg.gate.add(leg.inbox.fd(), 0, READABLE)?;
         leg.worker.adopt(&leg);
         if let Err(error) = leg.worker.watch(leg.rtp.socket.as_raw_fd(), id, Component::Rtp) {
             leg.worker.release(id);
@@ -134,9 +171,9 @@ impl Leg {
         read(&self.rtcp).as_ref().map(|socket| socket.address)
     }
 
-    /// The descriptor that is readable while something waits in the inbox.
+    /// The descriptor that is readable while there is something for [`Leg::take`].
     pub fn fd(&self) -> RawFd {
-        self.inbox.fd()
+        self.gate.as_raw_fd()
     }
 
     /// Whose leg it is, for lists.
@@ -225,9 +262,80 @@ impl Leg {
             return;
         }
         self.with(|session, now| session.close(now));
-        self.worker.unwatch(self.rtp.socket.as_raw_fd());
+        let former = std::mem::replace(&mut *lock(&self.reader), Reader::Nobody);
+        match former {
+            Reader::Worker => self.worker.unwatch(self.rtp.socket.as_raw_fd()),
+            Reader::Channel => {
+                self.gate.remove(self.rtp.socket.as_raw_fd());
+                self.worker.returned();
+            }
+            Reader::Nobody => {}
+        }
         self.close_rtcp();
         self.worker.release(self.id);
+    }
+
+    /// The channel's thread: the next thing for it. `buffer` is what a packet is read into that
+    /// does not come by the inbox.
+    pub fn take<'b>(&self, buffer: &'b mut [u8]) -> Option<Taken<'b>> {
+        self.read_at.store(self.age(clock::now()), Ordering::Relaxed);
+        if let Some(item) = self.inbox.take() {
+            // Media flows and the channel reads it: from now on it may do so without us.
+            if matches!(item, Incoming::Media(_)) && self.inbox.is_empty() {
+                self.lend();
+            }
+            return Some(Taken::Item(item));
+        }
+        let (length, from, ip) = {
+            let reader = lock(&self.reader);
+            if *reader != Reader::Channel {
+                return None;
+            }
+            // What fails here fails for lack of a datagram, or for an ICMP error about one that was sent.
+            sys::receive(&self.rtp.socket, buffer).ok()?
+        };
+        let received = self.feed(Component::Rtp, self.rtp.local(ip), from, buffer.get_mut(..length)?);
+        let Received::Media(packet) = received else { return None };
+        if self.observer().divert(self, &packet) {
+            return None;
+        }
+        if self.inbox.is_empty() {
+            return Some(Taken::Packet(packet));
+        }
+        // Media that this datagram released is older than the datagram's own.
+        self.inbox.put_media(&packet);
+        self.inbox.take().map(Taken::Item)
+    }
+
+    fn age(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Lets the channel's thread read the socket.
+    fn lend(&self) {
+        let mut reader = lock(&self.reader);
+        let fd = self.rtp.socket.as_raw_fd();
+        if *reader == Reader::Worker && self.gate.add(fd, 1, READABLE).is_ok() {
+            self.worker.unwatch(fd);
+            self.worker.lent();
+            *reader = Reader::Channel;
+        }
+    }
+
+    /// Worker, every now and then: takes the socket back from a channel that does not read.
+    pub(super) fn supervise(&self, now: Instant) {
+        let idle = self.age(now).saturating_sub(self.read_at.load(Ordering::Relaxed));
+        if u128::from(idle) < UNREAD.as_millis() {
+            return;
+        }
+        // Held by the channel's thread it is being read just now.
+        let Ok(mut reader) = self.reader.try_lock() else { return };
+        let fd = self.rtp.socket.as_raw_fd();
+        if *reader == Reader::Channel && self.worker.watch(fd, self.id, Component::Rtp).is_ok() {
+            self.gate.remove(fd);
+            self.worker.returned();
+            *reader = Reader::Worker;
+        }
     }
 
     /// Worker: a socket is readable.
@@ -241,10 +349,19 @@ impl Leg {
             },
         };
         for _ in 0..BURST {
-            match sys::receive(&socket.socket, buffer) {
+            let outcome = match component {
+                Component::Rtcp => sys::receive(&socket.socket, buffer),
+                Component::Rtp => match lock(&self.reader) {
+                    reader if *reader == Reader::Worker => sys::receive(&socket.socket, buffer),
+                    _ => return,
+                },
+            };
+            match outcome {
                 Ok((length, from, ip)) => {
-                    if let Some(datagram) = buffer.get_mut(..length) {
-                        self.feed(component, socket.local(ip), from, datagram);
+                    if let Some(datagram) = buffer.get_mut(..length)
+                        && let Received::Media(packet) = self.feed(component, socket.local(ip), from, datagram)
+                    {
+                        self.deliver(&packet);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -254,7 +371,13 @@ impl Leg {
         }
     }
 
-    fn feed(&self, component: Component, local: SocketAddr, from: SocketAddr, datagram: &mut [u8]) {
+    fn feed<'b>(
+        &self,
+        component: Component,
+        local: SocketAddr,
+        from: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Received<'b> {
         let now = clock::now();
         let mut events = Vec::new();
         let received = {
@@ -269,9 +392,7 @@ impl Leg {
         }
         // Media released by this datagram is older than the datagram's own.
         self.act(events);
-        if let Received::Media(packet) = received {
-            self.deliver(&packet);
-        }
+        received
     }
 
     /// Worker: the session's deadline has come.

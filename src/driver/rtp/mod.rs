@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 pub use inbox::{Inbox, Incoming, Media};
-pub use leg::{Leg, Observer};
+pub use leg::{Leg, Observer, Taken};
 pub use ports::PortRange;
 use worker::Worker;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ const LARGEST: usize = 65_536;
 /// The token of the descriptor that wakes the worker; legs count from 1.
 const NUDGE: u64 = 0;
 
+/// How often the worker looks for channels that do not read the sockets lent to them.
+const SUPERVISION: Duration = Duration::from_millis(50);
+
 /// OpenSSL's handshake is the deepest that a worker's stack gets.
 const STACK: usize = 512 * 1024;
 
@@ -27,6 +30,8 @@ pub struct Worker {
     epoll: Epoll,
     nudge: EventFd,
     stopping: AtomicBool,
+    /// Legs whose channels read their sockets themselves.
+    lent: AtomicUsize,
     legs: Mutex<HashMap<u64, Arc<Leg>>>,
     timers: Mutex<Timers>,
     thread: Mutex<Option<Thread>>,
@@ -38,6 +43,7 @@ impl Worker {
             epoll: Epoll::new()?,
             nudge: EventFd::new()?,
             stopping: AtomicBool::new(false),
+            lent: AtomicUsize::new(0),
             legs: Mutex::default(),
             timers: Mutex::default(),
             thread: Mutex::new(None),
@@ -83,6 +89,18 @@ impl Worker {
         self.epoll.remove(fd);
     }
 
+    /// A leg's channel reads its socket itself from now on.
+    pub fn lent(&self) {
+        if self.lent.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.nudge.signal();
+        }
+    }
+
+    /// It does no more.
+    pub fn returned(&self) {
+        self.lent.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Sees to it that leg `id` gets its `handle_timeout` at `deadline`.
     pub fn arm(&self, id: u64, deadline: Instant) {
         let first = lock(&self.timers).arm(id, deadline);
@@ -95,8 +113,19 @@ impl Worker {
     fn serve(&self) {
         let mut ready: Vec<Ready> = Vec::new();
         let mut buffer = vec![0; LARGEST];
+        let mut supervised = clock::now();
         while !self.stopping.load(Ordering::Acquire) {
-            let timeout = lock(&self.timers).earliest().map(|at| at.saturating_duration_since(clock::now()));
+            let now = clock::now();
+            let mut timeout = lock(&self.timers).earliest().map(|at| at.saturating_duration_since(now));
+            if self.lent.load(Ordering::Acquire) > 0 {
+                let due = (supervised + SUPERVISION).saturating_duration_since(now);
+                if due.is_zero() {
+                    supervised = now;
+                    lock(&self.legs).values().for_each(|leg| leg.supervise(now));
+                    continue;
+                }
+                timeout = Some(timeout.map_or(due, |timeout| timeout.min(due)));
+            }
             if self.epoll.wait(&mut ready, timeout).is_err() {
                 // Only a programming error makes epoll_wait fail; do not turn it into a busy loop.
                 self.pause();

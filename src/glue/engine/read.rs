@@ -1,11 +1,25 @@
 //! What waits in the inbox, as frames for the channel.
 
 use super::Engine;
-use crate::driver::rtp::{Incoming, Media as Packet};
+use crate::driver::rtp::{self as driver, Incoming, Taken};
 use crate::host::format::MediaType;
 use crate::host::frame::{Control, Feedback, FrameList, Media};
 use crate::host::log::{self, Level};
 use crate::host::rtp_engine::{Hangup, Instance, Payload};
+use crate::rtc::session::RtpPacket;
+
+/// A datagram of media is no larger, even with jumbo frames; of a larger one nothing is used.
+const LARGEST: usize = 9216;
+
+/// A packet, wherever it lies.
+struct Packet<'a> {
+    pt: u8,
+    marker: bool,
+    seq: u16,
+    timestamp: u32,
+    ssrc: u32,
+    payload: &'a [u8],
+}
 
 /// Extends timestamps over the wraps of their 32 bits, and tells how far each moved.
 #[derive(Debug, Default)]
@@ -39,31 +53,41 @@ impl Engine {
     /// One item per call: the descriptor stays readable while more wait, and a chain of frames
     /// would cost the channel a wake-up per frame all the same.
     pub(super) fn read_frame(&self, instance: &Instance<'_>, out: &mut FrameList) -> Result<(), Hangup> {
-        match self.leg.inbox().take() {
-            None => {}
-            Some(Incoming::Media(packet)) => {
-                self.media(instance, &packet, out);
-                self.leg.inbox().recycle(packet.payload);
+        let mut buffer = [0; LARGEST];
+        let item = match self.leg.take(&mut buffer) {
+            None => return Ok(()),
+            Some(Taken::Packet(packet)) => {
+                let RtpPacket { pt, marker, seq, timestamp, ssrc, payload, .. } = packet;
+                self.media(instance, &Packet { pt, marker, seq, timestamp, ssrc, payload }, out);
+                return Ok(());
             }
-            Some(Incoming::DtmfBegin { digit }) => out.dtmf_begin(digit),
-            Some(Incoming::DtmfEnd { digit, duration }) => out.dtmf_end(digit, duration),
-            Some(Incoming::KeyframeRequest) => {
+            Some(Taken::Item(item)) => item,
+        };
+        match item {
+            Incoming::Media(media) => {
+                let driver::Media { pt, marker, seq, timestamp, ssrc, ref payload } = media;
+                self.media(instance, &Packet { pt, marker, seq, timestamp, ssrc, payload }, out);
+                self.leg.inbox().recycle(media.payload);
+            }
+            Incoming::DtmfBegin { digit } => out.dtmf_begin(digit),
+            Incoming::DtmfEnd { digit, duration } => out.dtmf_end(digit, duration),
+            Incoming::KeyframeRequest => {
                 self.answer_own_keyframe_request();
                 out.control(Control::VideoUpdate);
             }
-            Some(Incoming::SourceChanged) => out.control(Control::SourceChange),
-            Some(Incoming::Remb(rate)) => {
+            Incoming::SourceChanged => out.control(Control::SourceChange),
+            Incoming::Remb(rate) => {
                 let (exponent, mantissa) = remb(rate);
                 out.feedback(Feedback::Remb { exponent, mantissa });
             }
-            Some(Incoming::Learned { rtcp: false, remote }) => instance.set_remote_address(remote),
-            Some(Incoming::Learned { rtcp: true, .. }) => {}
-            Some(Incoming::Ended) => return Err(Hangup),
+            Incoming::Learned { rtcp: false, remote } => instance.set_remote_address(remote),
+            Incoming::Learned { rtcp: true, .. } => {}
+            Incoming::Ended => return Err(Hangup),
         }
         Ok(())
     }
 
-    fn media(&self, instance: &Instance<'_>, packet: &Packet, out: &mut FrameList) {
+    fn media(&self, instance: &Instance<'_>, packet: &Packet<'_>, out: &mut FrameList) {
         let format = match instance.payload(packet.pt) {
             Some(Payload::Format(format)) => format,
             Some(Payload::ComfortNoise) => {
@@ -82,7 +106,7 @@ impl Engine {
         if format.media_type() == MediaType::Video {
             self.state().feedback.read(packet.seq, timestamp);
         }
-        let media = Media { format: &format, sequence: packet.seq, timestamp, payload: &packet.payload };
+        let media = Media { format: &format, sequence: packet.seq, timestamp, payload: packet.payload };
         match format.media_type() {
             MediaType::Audio => out.voice(&media, None),
             MediaType::Video => out.video(&media, ticks, packet.marker),
