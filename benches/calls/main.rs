@@ -59,7 +59,11 @@ fn main() -> Result<(), String> {
             return Ok(());
         }
         Some("floor-server") => return floor::serve(calls as usize).map_err(|error| error.to_string()),
-        _ => return Err("usage: calls echo|pairs|churn|floor …: see benches/calls/main.rs, or run make bench-calls".into()),
+        _ => {
+            return Err(
+                "usage: calls echo|pairs|churn|floor …: see benches/calls/main.rs, or run make bench-calls".into()
+            );
+        }
     };
     let server = arguments.get("--server").and_then(|text| text.parse().ok()).ok_or("--server IP:PORT is needed")?;
     let scenario = Scenario {

@@ -164,13 +164,8 @@ pub fn run(scenario: &Scenario, shared: &Shared) -> Figures {
     let begin = Instant::now();
     let plans = plans(scenario, begin);
     let users = (0..).zip(plans).map(|(n, plan)| User::new(n, scenario.server, plan)).collect();
-    let mut all = Loop {
-        epoll: Epoll::new().expect("epoll"),
-        tls: tls::Context::new(),
-        shared,
-        users,
-        heap: BinaryHeap::new(),
-    };
+    let mut all =
+        Loop { epoll: Epoll::new().expect("epoll"), tls: tls::Context::new(), shared, users, heap: BinaryHeap::new() };
     all.for_each(|_, _, _| {});
     let ramp = Duration::from_secs_f64(f64::from(scenario.calls) / scenario.rate);
     let mut figures = Figures::default();
@@ -313,7 +308,8 @@ fn steady(scenario: &Scenario, all: &mut Loop<'_>, ramp: Duration, before: Readi
 /// How long each stage of the calls took.
 fn setup(all: &Loop<'_>, figures: &mut Figures) {
     let marks: Vec<_> = all.users.iter().filter_map(|user| user.media.as_ref()).map(|media| media.marks).collect();
-    let between = |from: fn(&crate::media::Marks) -> Option<Instant>, to: fn(&crate::media::Marks) -> Option<Instant>| {
+    let between = |from: fn(&crate::media::Marks) -> Option<Instant>,
+                   to: fn(&crate::media::Marks) -> Option<Instant>| {
         marks
             .iter()
             .filter_map(|marks| Some(to(marks)?.saturating_duration_since(from(marks)?).as_secs_f64() * 1000.0))
