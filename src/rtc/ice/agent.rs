@@ -62,6 +62,30 @@ struct Validated {
     former: bool,
 }
 
+/// The library's agent. It walks over all its pairs to say when it wants to be called next, and it
+/// is asked after every packet of media: the answer is kept until the agent is used.
+#[derive(Debug)]
+struct Library {
+    agent: is::IceAgent,
+    next: Option<Option<Instant>>,
+}
+
+impl Library {
+    fn new(agent: is::IceAgent) -> Self {
+        Library { agent, next: None }
+    }
+
+    /// To be used in a way that may change when it wants to be called.
+    fn touch(&mut self) -> &mut is::IceAgent {
+        self.next = None;
+        &mut self.agent
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        *self.next.get_or_insert_with(|| self.agent.poll_timeout())
+    }
+}
+
 /// The ICE agent of one component.
 #[derive(Debug)]
 pub struct Agent {
@@ -69,7 +93,7 @@ pub struct Agent {
     tie_breaker: u64,
     lite: bool,
     timeout: Duration,
-    inner: is::IceAgent,
+    inner: Library,
     role: Role,
     local: Vec<LocalCandidate>,
     bases: Vec<SocketAddr>,
@@ -104,7 +128,7 @@ impl Agent {
             tie_breaker,
             lite,
             timeout,
-            inner: library_agent(credentials, tie_breaker, lite),
+            inner: Library::new(library_agent(credentials, tie_breaker, lite)),
             role: Role::Controlled,
             local: Vec::new(),
             bases: Vec::new(),
@@ -130,7 +154,7 @@ impl Agent {
         if self.local.len() >= MAX_LOCAL || address.port() == 0 || self.local.iter().any(known) {
             return;
         }
-        let Some(priority) = add_to_library(&mut self.inner, kind, address, base) else {
+        let Some(priority) = add_to_library(self.inner.touch(), kind, address, base) else {
             return;
         };
         let related = match kind {
@@ -159,7 +183,7 @@ impl Agent {
         if self.state == IceState::New {
             return self.role;
         }
-        match self.inner.controlling() {
+        match self.inner.agent.controlling() {
             true => Role::Controlling,
             false => Role::Controlled,
         }
@@ -172,14 +196,14 @@ impl Agent {
                 self.deadline = Some(now + self.timeout);
                 if self.state == IceState::Failed {
                     self.state = IceState::Checking;
-                    self.inner.recreate_candidate_pairs();
+                    self.inner.touch().recreate_candidate_pairs();
                 }
             }
             return;
         }
         self.role = role;
-        self.inner.set_controlling(role == Role::Controlling);
-        self.inner.set_remote_credentials(remote.to_library());
+        self.inner.touch().set_controlling(role == Role::Controlling);
+        self.inner.touch().set_remote_credentials(remote.to_library());
         self.state = IceState::Checking;
         self.started = Some(now);
         self.deadline = Some(now + self.timeout);
@@ -192,7 +216,7 @@ impl Agent {
         for (candidate, &base) in self.local.iter().zip(&self.bases) {
             add_to_library(&mut inner, candidate.kind, candidate.address, base);
         }
-        self.inner = inner;
+        self.inner = Library::new(inner);
         self.remote.clear();
         self.mapped.clear();
         for validated in &mut self.validated {
@@ -217,7 +241,7 @@ impl Agent {
             return;
         }
         self.remote.push(address);
-        self.inner.add_remote_candidate(is::Candidate::from_parts(
+        self.inner.touch().add_remote_candidate(is::Candidate::from_parts(
             candidate.foundation.clone(),
             1,
             is::Protocol::Udp,
@@ -268,7 +292,7 @@ impl Agent {
         let local = self.map_local(local);
         let mapped = message.mapped_address();
         let packet = StunPacket { proto: is::Protocol::Udp, source: remote, destination: local, message };
-        if !self.inner.handle_packet(now, packet) {
+        if !self.inner.touch().handle_packet(now, packet) {
             return Err(Discard::StunUnauthenticated);
         }
         if let Some(mapped) = mapped {
@@ -330,7 +354,7 @@ impl Agent {
     }
 
     fn follow(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
-        if self.state == IceState::Connected && self.inner.has_viable_remote_candidate(remote) {
+        if self.state == IceState::Connected && self.inner.agent.has_viable_remote_candidate(remote) {
             self.select(now, local, remote);
         }
     }
@@ -348,7 +372,7 @@ impl Agent {
     }
 
     fn collect(&mut self, now: Instant) {
-        while let Some(event) = self.inner.poll_event() {
+        while let Some(event) = self.inner.agent.poll_event() {
             if let is::IceAgentEvent::NominatedSend { source, destination, .. } = event {
                 self.select(now, source, destination);
             }
@@ -361,7 +385,7 @@ impl Agent {
             return;
         }
         if self.inner.poll_timeout().is_none_or(|at| at <= now) {
-            self.inner.handle_timeout(now);
+            self.inner.touch().handle_timeout(now);
             self.collect(now);
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -409,7 +433,8 @@ impl Agent {
 
     /// The next STUN message to send.
     pub fn poll_transmit(&mut self) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
-        let transmit = self.inner.poll_transmit()?;
+        let transmit = self.inner.agent.poll_transmit()?;
+        self.inner.touch();
         Some((transmit.source, transmit.destination, transmit.contents.into()))
     }
 
@@ -441,7 +466,7 @@ impl Agent {
 
     /// The round-trip time of the last check on the nominated pair.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.inner.nominated_pair_rtt()
+        self.inner.agent.nominated_pair_rtt()
     }
 
     /// The address of the candidate that a datagram to `local` belongs to. A socket bound to the
