@@ -82,12 +82,31 @@ impl Socket {
     }
 }
 
+/// A session and its place in the worker's timers.
+struct Core {
+    session: Session,
+    /// The deadline for which the worker has the leg in its timers.
+    armed: Option<Instant>,
+}
+
+impl Core {
+    /// The session's deadline, if it is nearer than the one that is armed.
+    fn nearer(&mut self) -> Option<Instant> {
+        let deadline = self.session.poll_timeout()?;
+        if self.armed.is_some_and(|armed| armed <= deadline) {
+            return None;
+        }
+        self.armed = Some(deadline);
+        self.armed
+    }
+}
+
 pub struct Leg {
     id: u64,
     worker: Arc<Worker>,
     rtp: Socket,
     rtcp: std::sync::RwLock<Option<Arc<Socket>>>,
-    session: Mutex<Session>,
+    core: Mutex<Core>,
     inbox: Inbox,
     /// Told until somebody has adopted the leg.
     maker: Arc<dyn Observer>,
@@ -120,7 +139,7 @@ impl Leg {
             worker,
             rtp: Socket::new(socket)?,
             rtcp: std::sync::RwLock::new(None),
-            session: Mutex::new(session),
+            core: Mutex::new(Core { session, armed: None }),
             inbox: Inbox::new()?,
             maker: observer,
             adopter: OnceLock::new(),
@@ -217,22 +236,25 @@ impl Leg {
 
     /// Uses the session and sends what comes of it.
     pub fn with<R>(&self, work: impl FnOnce(&mut Session, Instant) -> R) -> R {
-        let now = clock::now();
         let mut events = Vec::new();
         let result = {
-            let mut session = lock(&self.session);
-            session.set_tap(self.capture.is_running());
-            let result = work(&mut session, now);
-            self.drain(&mut session, &mut events);
+            let mut core = lock(&self.core);
+            let result = self.work(&mut core, work);
+            self.drain(&mut core, &mut events);
             result
         };
         self.act(events);
         result
     }
 
+    fn work<R>(&self, core: &mut Core, work: impl FnOnce(&mut Session, Instant) -> R) -> R {
+        core.session.set_tap(self.capture.is_running());
+        work(&mut core.session, clock::now())
+    }
+
     /// Reads from the session without changing it.
     pub fn look<R>(&self, work: impl FnOnce(&Session) -> R) -> R {
-        work(&lock(&self.session))
+        work(&lock(&self.core).session)
     }
 
     /// Waits as long as `condition` holds, no longer than until `deadline`, and tells whether it
@@ -378,13 +400,12 @@ impl Leg {
         from: SocketAddr,
         datagram: &'b mut [u8],
     ) -> Received<'b> {
-        let now = clock::now();
         let mut events = Vec::new();
         let received = {
-            let mut session = lock(&self.session);
-            session.set_tap(self.capture.is_running());
-            let received = session.handle_datagram(now, component, local, from, datagram);
-            self.drain(&mut session, &mut events);
+            let mut core = lock(&self.core);
+            let received =
+                self.work(&mut core, |session, now| session.handle_datagram(now, component, local, from, datagram));
+            self.drain(&mut core, &mut events);
             received
         };
         if self.waiting.load(Ordering::Acquire) {
@@ -397,10 +418,18 @@ impl Leg {
 
     /// Worker: the session's deadline has come.
     pub(super) fn expire(&self) {
-        self.with(|session, now| session.handle_timeout(now));
+        let mut events = Vec::new();
+        {
+            let mut core = lock(&self.core);
+            core.armed = None;
+            self.work(&mut core, Session::handle_timeout);
+            self.drain(&mut core, &mut events);
+        }
+        self.act(events);
     }
 
-    fn drain(&self, session: &mut Session, events: &mut Vec<Event>) {
+    fn drain(&self, core: &mut Core, events: &mut Vec<Event>) {
+        let session = &mut core.session;
         while let Some(transmit) = session.poll_transmit() {
             self.send(&transmit);
             session.recycle(transmit.payload);
@@ -411,7 +440,7 @@ impl Leg {
         while let Some(event) = session.poll_event() {
             events.push(event);
         }
-        if let Some(deadline) = session.poll_timeout()
+        if let Some(deadline) = core.nearer()
             && !self.closed.load(Ordering::Acquire)
         {
             self.worker.arm(self.id, deadline);

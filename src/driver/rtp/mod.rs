@@ -1,11 +1,15 @@
 //! RTP legs: sockets and timers of media sessions, served by a few worker threads.
 //!
-//! A worker reads the sockets of many legs, decrypts, and leaves media in the leg's [`Inbox`], whose
-//! descriptor Asterisk's channel thread polls. What the channel writes leaves from the channel's own
-//! thread. So ICE consent, DTLS retransmission and RTCP go on while a channel thread sits in an
-//! application that does not read.
+//! A worker reads the sockets of many legs, decrypts, and leaves media in the leg's [`Inbox`]. As soon
+//! as a channel reads what it is left there, the channel's thread reads the RTP socket itself, which
+//! saves waking two threads for a packet (`docs/bench-calls.md` has the figures of both ways). The
+//! worker keeps the timers, and takes the socket back from a channel that has not read for a while:
+//! ICE consent, DTLS retransmission and RTCP go on while a channel thread sits in an application that
+//! does not read. What the channel polls is an epoll descriptor over the inbox's and, while it is lent
+//! to the channel, the socket. What the channel writes leaves from the channel's own thread.
 //!
-//! Locks: `Timers` and the leg table of a worker are leaves. A leg's session is locked while the
+//! Locks: `Timers` is a leaf. The leg table of a worker is held while a leg's `reader` is tried, which
+//! is held for a system call at most. A leg's session is locked while the
 //! core is fed and its datagrams are sent (the sockets never block); its events are acted on after
 //! that, so an [`Observer`] may call Asterisk.
 
@@ -78,3 +82,6 @@ impl Drop for Driver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

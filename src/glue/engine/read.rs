@@ -8,8 +8,9 @@ use crate::host::log::{self, Level};
 use crate::host::rtp_engine::{Hangup, Instance, Payload};
 use crate::rtc::session::RtpPacket;
 
-/// A datagram of media is no larger, even with jumbo frames; of a larger one nothing is used.
-const LARGEST: usize = 9216;
+/// A datagram of media is no larger than an Ethernet frame; what is larger comes by the inbox, when
+/// the worker reads.
+const LARGEST: usize = 2048;
 
 /// A packet, wherever it lies.
 struct Packet<'a> {
