@@ -60,6 +60,21 @@ test-asterisk: prerequisites modules
 test-browser: prerequisites modules
 	$(PYTEST) tests/browser
 
+## dist: source archive of the last commit with its crates and a checksum in dist/; builds offline
+.PHONY: dist
+dist:
+	build/dist dist
+
+## deb: Debian packages for the Asterisk of bullseye and sid in dist/ (RIG_SUITES=bullseye for one)
+.PHONY: deb
+deb: prerequisites dist
+	for suite in $(or $(RIG_SUITES),bullseye sid); do $(AS_ROOT) build/deb $$suite "$$(ls -t dist/*.tar.xz | head -n 1)" || exit 1; done
+
+## test-package: install, upgrade and remove those packages in clean roots
+.PHONY: test-package
+test-package: deb
+	$(PYTEST) tests/package
+
 ## bench-calls [QUICK=1]: calls at load, ours against stock's engine and the physical floor, on Asterisk 16 (half an hour; QUICK: 3 minutes)
 .PHONY: bench-calls
 bench-calls: prerequisites module-bullseye

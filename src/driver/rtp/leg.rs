@@ -261,17 +261,17 @@ impl Leg {
     /// holds still. Our locks are free meanwhile. One thread at a time.
     pub fn wait_while(&self, deadline: Instant, condition: impl Fn(&Session) -> bool) -> bool {
         self.waiting.store(true, Ordering::Release);
-        let mut session = lock(&self.session);
+        let mut core = lock(&self.core);
         let holds = loop {
-            if !condition(&session) {
+            if !condition(&core.session) {
                 break false;
             }
             let left = deadline.saturating_duration_since(clock::now());
             if left.is_zero() {
                 break true;
             }
-            let woken = self.progress.wait_timeout(session, left);
-            session = woken.unwrap_or_else(PoisonError::into_inner).0;
+            let woken = self.progress.wait_timeout(core, left);
+            core = woken.unwrap_or_else(PoisonError::into_inner).0;
         };
         self.waiting.store(false, Ordering::Release);
         holds
