@@ -1,5 +1,6 @@
 """Calls with a peer of our own: every packet is matched by its content."""
 
+import os
 import re
 import time
 
@@ -28,6 +29,31 @@ def test_echo_brings_every_packet_back(shared, codec):
     assert sent > 100
     assert sent - echoed <= 4 and gap < 1, (sent, echoed, gap)
     assert media.bad == 0
+
+@pytest.mark.ours
+def test_opus_keeps_its_silences(shared):
+    """DTX: nothing for 400 ms, one octet, and a talk spurt whose first packet has the marker; in-band FEC is payload."""
+    client, media = call(shared, codec="opus")
+    with client, media:
+        sent = {}
+        for turn in range(60):
+            begins = turn % 20 == 0
+            if begins:
+                media.timestamp += 20 * 960
+                media.pump(0.4)
+            # One 20 ms frame (RFC 6716 §3.1), which FEC would make longer and DTX leaves empty.
+            payload = bytes([0x78 if turn % 2 else 0x08, turn]) + os.urandom(70 + turn) if turn % 20 != 19 else bytes([0x78 + turn // 20 % 3])
+            sent[payload] = (begins, media.timestamp)
+            media.send_rtp(payload, marker=begins)
+            media.pump(0.02)
+        media.pump(0.5)
+        assert client.bye().status == 200
+    echoes = [(packet[12:], packet[1] >> 7 == 1, int.from_bytes(packet[4:8], "big")) for _, packet in media.received if packet[12:] in sent]
+    assert len(echoes) > 55
+    _, _, first = echoes[0]
+    offset = first - sent[echoes[0][0]][1]
+    for payload, marker, timestamp in echoes[1:]:
+        assert (marker, timestamp - offset & 0xFFFFFFFF) == (sent[payload][0], sent[payload][1] & 0xFFFFFFFF)
 
 def test_digits_of_the_caller_are_read(shared):
     since = len(shared.log())

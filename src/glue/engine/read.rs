@@ -109,7 +109,7 @@ impl Engine {
         }
         let media = Media { format: &format, sequence: packet.seq, timestamp, payload: packet.payload };
         match format.media_type() {
-            MediaType::Audio => out.voice(&media, None),
+            MediaType::Audio => out.voice(&media, None, packet.marker),
             MediaType::Video => out.video(&media, ticks, packet.marker),
             MediaType::Text => out.text(&media, ticks),
             MediaType::Other => {}

@@ -16,8 +16,9 @@ impl Engine {
         if !self.sending.load(Ordering::Relaxed) {
             return true;
         }
-        let ending = match frame.kind() {
-            OutKind::Voice | OutKind::Text => false,
+        let marker = match frame.kind() {
+            OutKind::Text => false,
+            OutKind::Voice { talk_spurt } => talk_spurt,
             OutKind::Video { frame_ending } => frame_ending,
             OutKind::VideoUpdate => {
                 // Refused while there is nobody to ask; the engine asks by itself when there is.
@@ -50,7 +51,7 @@ impl Engine {
                 now,
                 OutgoingRtp {
                     pt,
-                    marker: ending || stamp.after_pause,
+                    marker: marker || stamp.after_pause,
                     timestamp: stamp.timestamp,
                     seq: frame.sequence(),
                     payload,

@@ -11,7 +11,10 @@ use crate::host::{slice, sys, time};
 /// What is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutKind {
-    Voice,
+    /// `talk_spurt`: the first packet after a silence (the marker bit), where it is known.
+    Voice {
+        talk_spurt: bool,
+    },
     /// `frame_ending`: the last packet of its picture (the marker bit).
     Video {
         frame_ending: bool,
@@ -39,7 +42,7 @@ impl<'a> OutFrame<'a> {
         // SAFETY: alive, says the caller.
         let frame = unsafe { &*raw };
         let kind = match frame.frametype {
-            sys::ast_frame_type_AST_FRAME_VOICE => OutKind::Voice,
+            sys::ast_frame_type_AST_FRAME_VOICE => OutKind::Voice { talk_spurt: frame.subclass.frame_ending != 0 },
             sys::ast_frame_type_AST_FRAME_VIDEO => OutKind::Video { frame_ending: frame.subclass.frame_ending != 0 },
             sys::ast_frame_type_AST_FRAME_TEXT => OutKind::Text,
             sys::ast_frame_type_AST_FRAME_CONTROL
@@ -53,7 +56,7 @@ impl<'a> OutFrame<'a> {
         };
         let format = match kind {
             // SAFETY: media frames name a format, which lives as long as the frame.
-            OutKind::Voice | OutKind::Video { .. } | OutKind::Text => unsafe { Format::peek(format_of(raw)) },
+            OutKind::Voice { .. } | OutKind::Video { .. } | OutKind::Text => unsafe { Format::peek(format_of(raw)) },
             OutKind::VideoUpdate | OutKind::Feedback(_) => None,
         };
         Some(Self { raw, kind, format, lent: PhantomData })
