@@ -114,7 +114,7 @@ pub fn measure(streams: usize, seconds: u64) -> std::io::Result<Figures> {
     let packets = received.saturating_sub(at_first) as f64;
     let mut figures = Figures::default();
     figures.put("cpu_us_per_packet", (last.cpu - first.cpu) / packets);
-    figures.put("switches_per_packet", (last.switches - first.switches) as f64 / packets);
+    figures.put("switches_per_packet", last.switches.saturating_sub(first.switches) as f64 / packets);
     figures.put("sent", sent as f64);
     figures.put("received", received as f64);
     drop(child.stdin.take());

@@ -8,6 +8,7 @@ pub struct Reading {
     /// Processor time in microseconds: user and system.
     pub cpu: f64,
     pub user: f64,
+    /// Of the threads that live: a thread that ends takes its count with it.
     pub switches: u64,
     pub threads: u64,
     pub rss_kb: u64,

@@ -280,7 +280,7 @@ fn steady(scenario: &Scenario, all: &mut Loop<'_>, ramp: Duration, before: Readi
     figures.put("cpu_us_per_packet", (last.cpu - first.cpu) / packets);
     figures.put("user_us_per_packet", (last.user - first.user) / packets);
     figures.put("cpu_percent", (last.cpu - first.cpu) / length.as_micros() as f64 * 100.0);
-    figures.put("switches_per_packet", (last.switches - first.switches) as f64 / packets);
+    figures.put("switches_per_packet", last.switches.saturating_sub(first.switches) as f64 / packets);
     figures.spread("delay_ms", delays);
     figures.spread("head_loss", heads.iter().copied().filter(|head| head.is_finite()).collect());
     figures.put("silent_streams", heads.iter().filter(|head| !head.is_finite()).count() as f64);
