@@ -18,6 +18,8 @@ from websocket_client import BINARY, CLOSE, CONTINUATION, PING, TEXT, WebSocket,
 pytestmark = pytest.mark.ours
 
 MUTATIONS = 10_000
+# Upgrade requests, each on a connection and a thread of Asterisk's: beside the frames at the same port.
+REQUESTS = 2_500
 SEED = int(os.environ.get("RIG_SEED", "20261122"))
 
 def mutate(chance, packet):
@@ -141,7 +143,7 @@ def test_handshake(start, suite):
     with client, steady:
         steady.talk()
         with asterisk.network():
-            for turn in range(MUTATIONS):
+            for turn in range(REQUESTS):
                 if turn % 100 == 0:
                     client.idle()
                 with socket.create_connection((asterisk.address, 8088), 10) as connection:
