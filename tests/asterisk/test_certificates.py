@@ -51,8 +51,10 @@ def test_the_call_is_refused_and_the_others_are_not(broken, case):
     with SipClient(broken, user) as client, Peer(broken) as peer:
         assert client.register().status == 200
         assert client.invite("600", peer.offer()).status in (488, 503)
-    warned = [line for line in broken.log()[since:].splitlines() if re.search("WARNING|ERROR", line)]
-    assert any(re.search(CASES[case][1], line) and user in line for line in warned), "\n".join(warned)
+    def warned():
+        return [line for line in broken.log()[since:].splitlines() if re.search("WARNING|ERROR", line)]
+    broken.wait_for(lambda: any(re.search(CASES[case][1], line) and user in line for line in warned()), 5,
+                    lambda: "no warning names peer and file:\n" + "\n".join(warned()))
     with SipClient(broken, "1001") as client, Peer(broken) as peer:
         assert client.register().status == 200
         answer = client.invite("600", peer.offer())
