@@ -80,6 +80,13 @@ test-package: deb
 bench-calls: prerequisites module-bullseye
 	$(AS_ROOT) benches/calls/run $(if $(QUICK),--quick) $(BENCH_OPTIONS)
 
+## bench-websocket [QUICK=1]: our WebSocket server and stock's in turn on Asterisk 16, as ratios of processor time (QUICK=1: a tenth of the load)
+.PHONY: bench-websocket
+bench-websocket: prerequisites module-bullseye
+	export LOAD="$$(cargo bench --locked --no-default-features --bench websocket --no-run --message-format=json | \
+		sed -n 's/.*"executable":"\([^"]*websocket[^"]*\)".*/\1/p')" && \
+	$(AS_ROOT) benches/websocket/run $(if $(QUICK),--quick) $(BENCH_OPTIONS)
+
 ## check: format, lints, documentation, licences, layering, generated header
 .PHONY: check
 check: prerequisites

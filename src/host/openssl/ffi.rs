@@ -17,6 +17,7 @@ unsafe extern "C" {
     pub fn X509_check_private_key(x509: *const X509, key: *const EVP_PKEY) -> c_int;
     pub fn X509_STORE_CTX_get0_cert(ctx: *mut X509_STORE_CTX) -> *mut X509;
     pub fn SSL_CTX_set_cert_verify_callback(ctx: *mut SSL_CTX, callback: CertVerifyCallback, argument: *mut c_void);
+    pub fn SSL_set_fd(ssl: *mut SSL, fd: c_int) -> c_int;
     pub fn SSL_set_read_ahead(ssl: *mut SSL, yes: c_int);
     pub fn SSL_has_pending(ssl: *const SSL) -> c_int;
     pub fn DTLS_set_timer_cb(ssl: *mut SSL, callback: TimerCallback);

@@ -12,6 +12,10 @@ use openssl_sys as sys;
 
 use super::{Error, error, ffi};
 
+mod client;
+
+pub use client::{Client, ClientConfig, ClientContext};
+
 /// Why nothing could be read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocked {
