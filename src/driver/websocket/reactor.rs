@@ -19,6 +19,10 @@ const WAKE: u64 = 0;
 /// One read. A TLS record holds at most 16 KiB, and a message for SIP at most 64.
 const SCRATCH: usize = 64 << 10;
 
+/// While there are timers the thread looks up so often, so that a session need not wake it to tell of
+/// a deadline that is further away.
+const TICK: Duration = Duration::from_secs(1);
+
 /// OpenSSL and Asterisk's logger are called on it.
 const STACK: usize = 256 << 10;
 
@@ -33,21 +37,47 @@ pub(super) struct Shared {
     pub(super) epoll: Epoll,
     wake: EventFd,
     sessions: Mutex<HashMap<u64, Arc<Session>>>,
-    kicked: Mutex<Vec<u64>>,
+    kicked: Mutex<Kicked>,
+    /// The thread will look at `kicked` within [`TICK`] by itself.
+    ticking: AtomicBool,
     next: AtomicU64,
     stopping: AtomicBool,
 }
 
+/// Sessions that the thread is to look at.
+#[derive(Default)]
+struct Kicked {
+    ids: Vec<u64>,
+    /// The thread has been woken for them.
+    signalled: bool,
+}
+
 impl Shared {
-    /// Has the reactor look at a session.
+    /// Has the reactor look at a session now.
     pub(super) fn kick(&self, id: u64) {
+        self.push(id, true);
+    }
+
+    /// Has the reactor look at a session by `due`, if only to learn of that deadline.
+    pub(super) fn kick_by(&self, id: u64, now: Instant, due: Instant) {
+        self.push(id, due.saturating_duration_since(now) <= TICK);
+    }
+
+    fn push(&self, id: u64, urgent: bool) {
         let mut kicked = lock(&self.kicked);
-        let first = kicked.is_empty();
-        kicked.push(id);
+        kicked.ids.push(id);
+        // Read after the push: the thread ceases to tick before it looks at the list a last time.
+        let signal = !kicked.signalled && (urgent || !self.ticking.load(Ordering::Acquire));
+        kicked.signalled |= signal;
         drop(kicked);
-        if first {
+        if signal {
             self.wake.signal();
         }
+    }
+
+    /// Whether a session was kicked that has not been looked at.
+    fn has_kicked(&self) -> bool {
+        !lock(&self.kicked).ids.is_empty()
     }
 
     fn session(&self, id: u64) -> Option<Arc<Session>> {
@@ -62,7 +92,8 @@ impl Reactor {
             epoll: Epoll::new()?,
             wake: EventFd::new()?,
             sessions: Mutex::new(HashMap::new()),
-            kicked: Mutex::new(Vec::new()),
+            kicked: Mutex::new(Kicked::default()),
+            ticking: AtomicBool::new(false),
             next: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
         });
@@ -74,13 +105,17 @@ impl Reactor {
 
     /// Takes a connection over. On failure the stream is closed and `on_end` is never called.
     pub fn open(&self, opening: Opening) -> io::Result<Arc<Session>> {
-        if self.shared.stopping.load(Ordering::Acquire) {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
         let now = Instant::now();
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (session, input) = Session::new(id, opening, Arc::clone(&self.shared), now);
-        lock(&self.shared.sessions).insert(id, Arc::clone(&session));
+        {
+            // Under the lock, so that the thread, going, either finds the session or is found gone.
+            let mut sessions = lock(&self.shared.sessions);
+            if self.shared.stopping.load(Ordering::Acquire) {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            sessions.insert(id, Arc::clone(&session));
+        }
         if let Err(error) = session.start(&input, now) {
             lock(&self.shared.sessions).remove(&id);
             return Err(error);
@@ -139,12 +174,7 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let mut ready = Vec::new();
         while !shared.stopping.load(Ordering::Acquire) {
-            let now = Instant::now();
-            let timeout = if self.again.is_empty() {
-                self.timers.first().map(|(at, _)| at.saturating_duration_since(now))
-            } else {
-                Some(Duration::ZERO)
-            };
+            let timeout = self.patience(Instant::now());
             if let Err(error) = shared.epoll.wait(&mut ready, timeout) {
                 log::error!(target: "ws", "waiting for sockets: {error}");
                 break;
@@ -160,12 +190,25 @@ impl Worker {
                 }
             }
             let kicked = std::mem::take(&mut *lock(&shared.kicked));
-            for id in kicked {
+            for id in kicked.ids {
                 self.serve(id, None);
             }
             self.expire();
         }
         self.close_all();
+    }
+
+    /// How long to wait for sockets.
+    fn patience(&self, now: Instant) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let timeout = self.timers.first().map(|(at, _)| at.saturating_duration_since(now).min(TICK));
+        self.shared.ticking.store(timeout.is_some(), Ordering::Release);
+        match timeout {
+            None if self.shared.has_kicked() => Some(Duration::ZERO),
+            timeout => timeout,
+        }
     }
 
     fn serve(&mut self, id: u64, event: Option<Ready>) {
@@ -190,9 +233,13 @@ impl Worker {
         }
     }
 
+    /// Looks at a session again at `due`, or before: every message puts the session's deadlines
+    /// off, and to move the timer each time costs more than to look once in vain.
     fn arm(&mut self, id: u64, due: Option<Instant>) {
-        if self.due.get(&id).copied() == due {
-            return;
+        match (self.due.get(&id), due) {
+            (None, None) => return,
+            (Some(at), Some(due)) if *at <= due => return,
+            _ => {}
         }
         if let Some(at) = self.due.remove(&id) {
             self.timers.remove(&(at, id));

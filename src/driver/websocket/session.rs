@@ -433,7 +433,9 @@ impl Session {
         }
         after.room = state.waiting > 0;
         let interest = state.interest();
+        let is_finished = state.connection.is_finished();
         if interest != state.registered
+            && !is_finished
             && let Some(stream) = &state.stream
             && self.reactor.epoll.modify(stream.fd(), self.id, interest).is_ok()
         {
@@ -442,8 +444,12 @@ impl Session {
             state.registered = interest;
         }
         let due = state.connection.poll_timeout();
-        after.wake_reactor |= state.connection.is_finished() && state.stream.is_some();
-        after.wake_reactor |= due.is_some() && state.armed.is_none_or(|armed| due < Some(armed));
+        after.wake_reactor |= is_finished && state.stream.is_some();
+        let due = due.filter(|due| state.armed.is_none_or(|armed| *due < armed));
+        if due.is_some() {
+            // Told once: the reactor will have learnt of it by then.
+            state.armed = due;
+        }
         drop(state);
 
         if after.room {
@@ -452,8 +458,11 @@ impl Session {
         if let Some((on_end, close)) = after.end {
             on_end(self, &close);
         }
-        if after.wake_reactor && !in_reactor {
-            self.reactor.kick(self.id);
+        match due {
+            _ if in_reactor => {}
+            _ if after.wake_reactor => self.reactor.kick(self.id),
+            Some(due) => self.reactor.kick_by(self.id, now, due),
+            None => {}
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Sessions over socket pairs, with the real reactor.
 
+mod stress;
+
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -103,6 +105,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 struct Setup {
     consumer: Consumer,
     limits: Limits,
+    ping_interval: Option<Duration>,
     hoard: bool,
     input: Vec<u8>,
     preface: Vec<u8>,
@@ -113,6 +116,7 @@ impl Default for Setup {
         Self {
             consumer: Consumer::Holder,
             limits: Limits::default(),
+            ping_interval: Timing::default().ping_interval,
             hoard: false,
             input: Vec::new(),
             preface: Vec::new(),
@@ -131,7 +135,11 @@ fn open(reactor: &Reactor, setup: Setup) -> (Arc<Session>, Client, Receiver<Clos
             config: Config {
                 role: Role::Server,
                 limits: setup.limits,
-                timing: Timing { close_timeout: Duration::from_millis(200), ..Timing::default() },
+                timing: Timing {
+                    close_timeout: Duration::from_millis(200),
+                    ping_interval: setup.ping_interval,
+                    ..Timing::default()
+                },
                 deflate: None,
             },
             consumer: setup.consumer,
@@ -408,6 +416,22 @@ fn panic_ends_its_session_only() {
     client.send(1, b"still there");
     assert_eq!(client.receive(), (0x81, b"still there".to_vec()));
     eventually("forgotten", || reactor.sessions().len() == 1);
+}
+
+/// The reactor is not woken to learn of it.
+#[test]
+fn deadline_further_away_than_a_tick_is_met() {
+    let reactor = Reactor::start().unwrap();
+    let (_first, _client, _told) = open(&reactor, holder());
+    eventually("known", || reactor.sessions().len() == 1);
+    let start = Instant::now();
+    let ping_interval = Some(Duration::from_millis(1500));
+    let (_session, mut client, _told) = open(&reactor, Setup { ping_interval, ..holder() });
+    assert_eq!(client.receive().0, 0x89);
+    assert!((1500..2500).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    client.send(1, b"meanwhile");
+    assert_eq!(client.receive().0, 0x89);
+    assert!(start.elapsed() >= Duration::from_secs(3));
 }
 
 #[test]
