@@ -70,6 +70,10 @@ discards! {
     Probation => "source on probation",
     /// A packet with a SSRC that is our own (RFC 3550 §8.2).
     OwnSsrc => "own SSRC",
+    /// A packet that belongs to none of the streams of a bundle (RFC 8843 §9.2).
+    UnknownSource => "of no stream in the bundle",
+    /// A datagram to the socket of a stream whose media goes over another's transport.
+    Bundled => "stream is bundled",
     /// A packet already received: same SSRC, same extended sequence number.
     Duplicate => "duplicate",
     /// The SRTP authentication tag did not verify.

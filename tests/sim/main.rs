@@ -9,6 +9,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod bundle;
 mod calls;
 mod hostile;
 mod network;

@@ -42,7 +42,16 @@ pub struct Peer {
     pub rtcp: SocketAddr,
     pub media: Vec<Media>,
     pub events: Vec<(Instant, Event)>,
+    /// A second stream, over the transport of the first.
+    pub member: Option<Member>,
     sent: u32,
+}
+
+/// A stream that is bundled with a peer's own.
+pub struct Member {
+    pub session: Session,
+    pub media: Vec<Media>,
+    pub events: Vec<Event>,
 }
 
 /// How the peers are set up.
@@ -123,10 +132,45 @@ impl Peer {
             let preferred = if index == 0 { Setup::Actpass } else { options.answer };
             session.enable_dtls(Context::new(&identity, config).unwrap(), preferred);
         }
-        Peer { session, identity, rtp, rtcp, media: Vec::new(), events: Vec::new(), sent: 0 }
+        Peer { session, identity, rtp, rtcp, media: Vec::new(), events: Vec::new(), member: None, sent: 0 }
+    }
+
+    /// Carries packets between the transport and its member, as the driver does.
+    fn drain_member(&mut self, now: Instant) {
+        let path = self.session.poll_bundle_path();
+        let Some(member) = &mut self.member else {
+            return;
+        };
+        if let Some(path) = path {
+            member.session.set_bundle_path(now, path);
+        }
+        assert!(member.session.poll_transmit().is_none(), "a member sends nothing by itself");
+        while let Some(packet) = member.session.poll_bundled() {
+            // Held or dropped is for the test to see from what arrives.
+            let _ = self.session.send_plain(packet);
+        }
+        while let Some(event) = member.session.poll_event() {
+            member.events.push(event);
+        }
+    }
+
+    fn give_member(&mut self, now: Instant, packet: &[u8]) {
+        let member = self.member.as_mut().unwrap();
+        if let Received::Media(packet) = member.session.handle_plain(now, packet) {
+            member.media.push(Media {
+                at: now,
+                pt: packet.pt,
+                marker: packet.marker,
+                seq: packet.seq,
+                timestamp: packet.timestamp,
+                ssrc: packet.ssrc,
+                payload: packet.payload.to_vec(),
+            });
+        }
     }
 
     fn drain(&mut self, now: Instant, network: &mut Network) {
+        self.drain_member(now);
         while let Some(transmit) = self.session.poll_transmit() {
             network.send(now, transmit.local, transmit.remote, &transmit.payload);
             self.session.recycle(transmit.payload);
@@ -144,13 +188,21 @@ impl Peer {
                     payload: packet.payload.to_vec(),
                 });
             }
+            if let Event::Foreign { packet, .. } = &event {
+                self.give_member(now, packet);
+            }
             self.events.push((now, event));
         }
+        // What was held may have been answered.
+        self.drain_member(now);
     }
 
     pub fn receive(&mut self, now: Instant, source: SocketAddr, to: SocketAddr, bytes: &mut [u8]) {
         let component = if to.port() == self.rtcp.port() { Component::Rtcp } else { Component::Rtp };
         let received = self.session.handle_datagram(now, component, to, source, bytes);
+        if let Received::Foreign { packet, .. } = received {
+            self.give_member(now, packet);
+        }
         if let Received::Media(packet) = received {
             self.media.push(Media {
                 at: now,
@@ -261,6 +313,7 @@ impl Pair {
             self.b.drain(self.now, &mut self.network);
             let next = [self.network.next_arrival(), self.a.session.poll_timeout(), self.b.session.poll_timeout()]
                 .into_iter()
+                .chain([&mut self.a, &mut self.b].map(|peer| peer.member.as_mut()?.session.poll_timeout()))
                 .flatten()
                 .min()
                 .filter(|next| *next <= until);
@@ -279,8 +332,12 @@ impl Pair {
                     }
                 }
             }
-            self.a.session.handle_timeout(self.now);
-            self.b.session.handle_timeout(self.now);
+            for peer in [&mut self.a, &mut self.b] {
+                peer.session.handle_timeout(self.now);
+                if let Some(member) = &mut peer.member {
+                    member.session.handle_timeout(self.now);
+                }
+            }
         }
     }
 

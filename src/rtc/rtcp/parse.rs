@@ -86,6 +86,8 @@ pub enum Packet<'a> {
         sender: u32,
         /// In bit/s.
         bitrate: u64,
+        /// The SSRCs of the streams it is about, of 4 bytes each: see [`Packet::ssrcs`].
+        ssrcs: &'a [u8],
     },
     /// A packet that is well-formed and of no use here: XR, unknown types and formats.
     Other {
@@ -104,10 +106,10 @@ impl<'a> Packet<'a> {
         blocks.chunks_exact(24).filter_map(report_block)
     }
 
-    /// The SSRCs of a BYE.
+    /// The SSRCs of a BYE or a REMB.
     pub fn ssrcs(&self) -> impl Iterator<Item = u32> + 'a {
         let ssrcs: &'a [u8] = match *self {
-            Packet::Bye { ssrcs } => ssrcs,
+            Packet::Bye { ssrcs } | Packet::Remb { ssrcs, .. } => ssrcs,
             _ => &[],
         };
         ssrcs.chunks_exact(4).filter_map(|word| u32_at(word, 0))
@@ -243,7 +245,7 @@ fn parse_body(packet_type: u8, count: u8, body: &[u8]) -> Option<Packet<'_>> {
                     seq: *fci.get(4)?,
                 },
                 format::AFB => match remb_bitrate(fci) {
-                    Some(bitrate) => Packet::Remb { sender, bitrate },
+                    Some(bitrate) => Packet::Remb { sender, bitrate, ssrcs: fci.get(8..).unwrap_or_default() },
                     None => Packet::Other { packet_type },
                 },
                 _ => Packet::Other { packet_type },
@@ -303,7 +305,7 @@ mod tests {
         assert_eq!(found[2], Packet::Pli { sender: 9, media: 8 });
         assert_eq!(found[3], Packet::Fir { sender: 9, media: 8, seq: 3 });
         assert_eq!(found[4].lost().collect::<Vec<_>>(), [65_535, 0, 15, 16, 300]);
-        let Packet::Remb { bitrate, .. } = found[5] else {
+        let Packet::Remb { bitrate, ssrcs: [0, 0, 0, 8], .. } = found[5] else {
             panic!("{found:?}");
         };
         assert!((990_000..=1_000_000).contains(&bitrate));

@@ -41,6 +41,11 @@ impl Control {
         (self.stats.rtt.count() > 0).then(|| Duration::from_secs_f64(self.stats.rtt.last()))
     }
 
+    /// Takes note of a compound that was received.
+    pub(super) fn note_compound(&mut self) {
+        self.stats.rx_rtcp += 1;
+    }
+
     fn block_received(&mut self, now: Instant, block: &ReportBlock) -> Option<Duration> {
         let rtt = rtcp::round_trip(self.clock.at(now), block.lsr, block.dlsr);
         if let Some(rtt) = rtt {
@@ -60,7 +65,7 @@ fn add_loss(series: &mut Series, lost: i64) {
 }
 
 impl Session {
-    fn rtcp_component(&self) -> Component {
+    pub(super) fn rtcp_component(&self) -> Component {
         match self.rtcp_mode {
             RtcpMode::Separate => Component::Rtcp,
             RtcpMode::Mux | RtcpMode::Off => Component::Rtp,
@@ -220,17 +225,20 @@ impl Session {
         if rtcp::packets(compound).any(|packet| packet.is_err()) {
             return Err(Discard::RtcpMalformed);
         }
-        self.control.stats.rx_rtcp += 1;
+        self.control.note_compound();
         if let Some(tap) = &mut self.tap {
             tap.put(false, local, remote, compound);
         }
+        self.share_compound(compound);
         for packet in rtcp::packets(compound).flatten() {
-            self.rtcp_packet(now, packet);
+            if self.is_own(&packet) {
+                self.rtcp_packet(now, packet);
+            }
         }
         Ok(())
     }
 
-    fn rtcp_packet(&mut self, now: Instant, packet: Packet<'_>) {
+    pub(super) fn rtcp_packet(&mut self, now: Instant, packet: Packet<'_>) {
         let ours = self.sent.ssrc();
         match packet {
             Packet::SenderReport { ssrc, info, .. } => {

@@ -84,6 +84,13 @@ impl HeldRtp {
 pub enum Received<'a> {
     /// Media for the channel, or for the bridged session.
     Media(RtpPacket<'a>),
+    /// RTP of a member of the bundle, decrypted, for its `handle_plain`.
+    Foreign {
+        /// The member.
+        member: u64,
+        /// The packet.
+        packet: &'a [u8],
+    },
     /// It was of use inside: STUN, DTLS, RTCP, telephone-events, media held back. Events and
     /// datagrams to transmit may have come of it.
     Handled,
@@ -110,6 +117,14 @@ pub struct Transmit {
 pub enum Event {
     /// Media that had been held back until it could be decrypted or its source was validated.
     Media(HeldRtp),
+    /// RTP that had been held back, or an RTCP compound, of a member of the bundle: for its
+    /// `handle_plain`.
+    Foreign {
+        /// The member.
+        member: u64,
+        /// The packet.
+        packet: Vec<u8>,
+    },
     /// A digit began.
     DtmfBegin {
         /// 0-9, *, #, A-D, or X for flash.

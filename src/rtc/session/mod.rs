@@ -29,8 +29,9 @@
 //! `config`, `event`: what goes in and comes out. `ice`, `security`, `path`: signalling and state
 //! of the three things that must be there before media flows. `gather`: candidates from servers.
 //! `receive`, `send`, `control`: RTP in, RTP out, RTCP. `repair`, `congestion`: what video needs on
-//! a network that loses.
+//! a network that loses. `bundle`: streams that share a transport.
 
+mod bundle;
 mod config;
 mod congestion;
 mod control;
@@ -48,6 +49,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+pub use bundle::{BundlePath, Member};
 pub use config::{Config, PayloadKind, PayloadType, RtcpMode};
 pub use event::{Event, HeldRtp, Received, RtpPacket, Transmit};
 pub use gather::GatherPlan;
@@ -99,6 +101,7 @@ pub struct Session {
     discards: Discards,
     tx_dropped: u64,
     tap: Option<tap::Tap>,
+    bundle: bundle::Bundle,
 }
 
 /// The place of a component in arrays of two.
@@ -143,6 +146,7 @@ impl Session {
             discards: Discards::default(),
             tx_dropped: 0,
             tap: None,
+            bundle: bundle::Bundle::default(),
             config,
         })
     }
@@ -235,6 +239,9 @@ impl Session {
 
     /// The addresses to send a component's packets from and to.
     fn route(&self, component: Component) -> Option<(SocketAddr, SocketAddr)> {
+        if let Some(path) = self.bundle.path() {
+            return path;
+        }
         if let Some(ice) = &self.ice {
             if let Some(route) = ice.nominated(component) {
                 return Some(route);
@@ -333,6 +340,10 @@ impl Session {
         route: (SocketAddr, SocketAddr),
         payload: Vec<u8>,
     ) -> Result<(), SendError> {
+        let payload = match self.hand_over(payload) {
+            Ok(done) => return done,
+            Err(payload) => payload,
+        };
         match self.send_relayed(component, route, payload) {
             Ok(()) => Ok(()),
             Err(payload) => self.transmit_direct(component, route, payload),
@@ -397,7 +408,7 @@ impl Session {
             rx_packets: self.received.iter().map(ReceivedStream::packets).sum(),
             rx_octets: self.received.iter().map(ReceivedStream::octets).sum(),
             local_ssrc: self.sent.ssrc(),
-            remote_ssrc: last.map_or(0, |stream| stream.ssrc),
+            remote_ssrc: self.remote_ssrc().or(self.bundle.remote_ssrc()).unwrap_or(0),
             local_jitter: last.map_or(Series::default(), ReceivedStream::jitter),
             local_lost: self.received.iter().map(ReceivedStream::lost).sum(),
             local_loss: last.map_or(Series::default(), ReceivedStream::loss),

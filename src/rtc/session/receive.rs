@@ -39,8 +39,7 @@ impl Session {
         datagram: &'b mut [u8],
     ) -> Received<'b> {
         match self.receive(now, component, local, remote, datagram) {
-            Ok(Some(packet)) => Received::Media(packet),
-            Ok(None) => Received::Handled,
+            Ok(received) => received,
             Err(reason) => {
                 self.discards.count(reason);
                 Received::Discarded(reason)
@@ -55,16 +54,19 @@ impl Session {
         local: SocketAddr,
         remote: SocketAddr,
         datagram: &'b mut [u8],
-    ) -> Result<Option<RtpPacket<'b>>, Discard> {
+    ) -> Result<Received<'b>, Discard> {
         if self.closed {
             return Err(Discard::Closed);
+        }
+        if self.is_bundled() {
+            return Err(Discard::Bundled);
         }
         if datagram.is_empty() {
             return Err(Discard::Empty);
         }
         match self.receive_gathering(now, component, local, remote, datagram) {
             gather::Received::NotOurs => {}
-            gather::Received::Handled => return Ok(None),
+            gather::Received::Handled => return Ok(Received::Handled),
             gather::Received::Relayed { relay, peer, place } => {
                 let inner = datagram.get_mut(place).ok_or(Discard::TurnChannel)?;
                 return self.receive(now, component, relay, peer, inner);
@@ -74,15 +76,15 @@ impl Session {
             Protocol::Rtp => self.receive_rtp(now, component, local, remote, datagram),
             Protocol::Rtcp => {
                 self.receive_rtcp(now, component, local, remote, datagram)?;
-                Ok(None)
+                Ok(Received::Handled)
             }
             Protocol::Stun => {
                 self.handle_stun(now, component, local, remote, datagram)?;
-                Ok(None)
+                Ok(Received::Handled)
             }
             Protocol::Dtls => {
                 self.handle_dtls(now, component, local, remote, datagram)?;
-                Ok(None)
+                Ok(Received::Handled)
             }
             Protocol::TurnChannel => Err(Discard::TurnChannel),
         }
@@ -95,7 +97,7 @@ impl Session {
         local: SocketAddr,
         remote: SocketAddr,
         datagram: &'b mut [u8],
-    ) -> Result<Option<RtpPacket<'b>>, Discard> {
+    ) -> Result<Received<'b>, Discard> {
         if component != Component::Rtp {
             return Err(Discard::RtpOnRtcpComponent);
         }
@@ -115,7 +117,7 @@ impl Session {
         let packet = if encrypted {
             let Some(context) = self.security.rx(component) else {
                 self.hold_received(now, component, local, remote, datagram)?;
-                return Ok(None);
+                return Ok(Received::Handled);
             };
             let len = context.unprotect_rtp(datagram).map_err(of_srtp)?;
             self.authenticated_source(now, component, local, remote);
@@ -126,6 +128,20 @@ impl Session {
         if let Some(tap) = &mut self.tap {
             tap.put(false, local, remote, packet);
         }
+        if let Some(member) = self.member_of(&header)? {
+            return Ok(Received::Foreign { member, packet });
+        }
+        self.accept_rtp(now, header, packet, encrypted)
+    }
+
+    /// Takes a packet of this session's own stream, decrypted. `trusted`: its source is authentic.
+    pub(super) fn accept_rtp<'b>(
+        &mut self,
+        now: Instant,
+        header: rtp::Header,
+        packet: &'b [u8],
+        trusted: bool,
+    ) -> Result<Received<'b>, Discard> {
         let payload = header.payload(packet).map_err(|_| Discard::RtpMalformed)?;
 
         let payload_type = self.payload_type(header.pt);
@@ -135,7 +151,7 @@ impl Session {
         let clock_rate = payload_type.map_or(8000, |t| t.clock_rate);
         let kind = payload_type.map_or(PayloadKind::Media, |t| t.kind);
 
-        let accepted = self.note_packet(now, &header, payload.len(), encrypted)?;
+        let accepted = self.note_packet(now, &header, payload.len(), trusted)?;
         self.note_transport_cc(now, &header, packet);
         if kind == PayloadKind::Video {
             self.note_video(now, header.ssrc, accepted);
@@ -154,13 +170,14 @@ impl Session {
                 .packet(now, header.timestamp, header.marker, clock_rate, payload)
                 .map_err(|_| Discard::DtmfMalformed)?;
             digits.into_iter().flatten().for_each(|d| self.digit(d));
-            return Ok(None);
+            return Ok(Received::Handled);
         }
-        if payload.is_empty() {
-            // A keep-alive (RFC 6263), or padding alone.
-            return Ok(None);
+        if payload.is_empty() && kind != PayloadKind::Video {
+            // A keep-alive (RFC 6263), or padding alone. Not so for video, which browsers pad to
+            // probe the network: whoever gets it passed on would take the missing number for loss.
+            return Ok(Received::Handled);
         }
-        Ok(Some(RtpPacket {
+        Ok(Received::Media(RtpPacket {
             pt: header.pt,
             kind,
             marker: header.marker,
@@ -269,10 +286,16 @@ impl Session {
         for mut held in self.security.take_held() {
             let arrival = held.arrival.min(now);
             let bytes = held.bytes.as_mut_slice();
-            let received = self.handle_datagram(arrival, held.component, held.local, held.remote, bytes);
-            if let Received::Media(packet) = received {
-                let owned = HeldRtp::from(packet);
-                self.event(Event::Media(owned));
+            match self.handle_datagram(arrival, held.component, held.local, held.remote, bytes) {
+                Received::Media(packet) => {
+                    let owned = HeldRtp::from(packet);
+                    self.event(Event::Media(owned));
+                }
+                Received::Foreign { member, packet } => {
+                    let packet = packet.to_vec();
+                    self.event(Event::Foreign { member, packet });
+                }
+                Received::Handled | Received::Discarded(_) => {}
             }
         }
     }

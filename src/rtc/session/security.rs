@@ -195,6 +195,11 @@ impl Security {
         }
     }
 
+    /// Forgets all keys, and that there were to be any.
+    pub(super) fn clear(&mut self) {
+        *self = Security { replay_protection_off: self.replay_protection_off, ..Security::default() };
+    }
+
     fn is_connected(&self) -> bool {
         self.lanes.iter().filter_map(|lane| lane.endpoint.as_ref()).any(Endpoint::is_connected)
     }

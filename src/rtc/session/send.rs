@@ -98,6 +98,9 @@ impl Session {
             return Err(SendError::Closed);
         }
         if self.route(component).is_none() {
+            if self.is_bundled() {
+                return Err(SendError::HeldForKeys);
+            }
             return Err(match self.ice_state() {
                 None => SendError::NoPath,
                 Some(IceState::Failed) => SendError::NoConsent,
