@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::driver::sys::EventFd;
@@ -55,6 +55,8 @@ pub enum Incoming {
         rtcp: bool,
         remote: SocketAddr,
     },
+    /// Something waits in the inbox of a leg whose media goes over this one's transport.
+    Bundled(u64),
     /// Nothing more will come; the call cannot go on.
     Ended,
 }
@@ -65,6 +67,11 @@ struct Queue {
     media: usize,
     spare: Vec<Vec<u8>>,
     dropped: u64,
+    /// Where a channel looks that does not poll this inbox, and the number of this one there.
+    ///
+    /// While something waits here, one `Incoming::Bundled` is there or is being taken: put by
+    /// whoever puts the first item, and again by whoever takes one and leaves others.
+    led_to: Option<(Weak<Inbox>, u64)>,
 }
 
 /// The queue. Any thread puts, the channel's thread takes.
@@ -123,7 +130,9 @@ impl Inbox {
             _ => false,
         };
         // Only a peer that the channel does not listen to could fill it with control events.
-        if !repeats && (queue.waiting.len() - queue.media < CAPACITY || matches!(item, Incoming::Ended)) {
+        if !repeats
+            && (queue.waiting.len() - queue.media < CAPACITY || matches!(item, Incoming::Ended | Incoming::Bundled(_)))
+        {
             self.push(queue, item);
         }
     }
@@ -134,7 +143,19 @@ impl Inbox {
         // Signalled under the lock: `take` must not clear between the push and the signal.
         if first {
             self.signal.signal();
+            let led_to = queue.upstream();
+            drop(queue);
+            point(led_to);
         }
+    }
+
+    /// Lets `elsewhere` tell, by `number`, that something waits here; `None` ends that.
+    pub fn lead_to(&self, elsewhere: Option<(&Arc<Inbox>, u64)>) {
+        let mut queue = lock(&self.queue);
+        queue.led_to = elsewhere.map(|(inbox, number)| (Arc::downgrade(inbox), number));
+        let led_to = if queue.waiting.is_empty() { None } else { queue.upstream() };
+        drop(queue);
+        point(led_to);
     }
 
     /// The oldest item.
@@ -144,10 +165,15 @@ impl Inbox {
         if let Some(Incoming::Media(_)) = item {
             queue.media -= 1;
         }
-        // Without an item there was no signal either, and no system call is spent on it.
-        if item.is_some() && queue.waiting.is_empty() {
+        let mut led_to = None;
+        if !queue.waiting.is_empty() {
+            led_to = queue.upstream();
+        } else if item.is_some() {
+            // Without an item there was no signal either, and no system call is spent on it.
             self.signal.clear();
         }
+        drop(queue);
+        point(led_to);
         item
     }
 
@@ -166,7 +192,19 @@ impl Inbox {
     }
 }
 
+/// Tells another inbox that something waits; with no inbox locked.
+fn point(led_to: Option<(Arc<Inbox>, u64)>) {
+    if let Some((inbox, number)) = led_to {
+        inbox.put(Incoming::Bundled(number));
+    }
+}
+
 impl Queue {
+    fn upstream(&self) -> Option<(Arc<Inbox>, u64)> {
+        let (inbox, number) = self.led_to.as_ref()?;
+        Some((inbox.upgrade()?, *number))
+    }
+
     fn keep(&mut self, payload: Vec<u8>) {
         if self.spare.len() < SPARE {
             self.spare.push(payload);
@@ -236,6 +274,29 @@ mod tests {
             inbox.put_media(&RtpPacket { kind: PayloadKind::Video, ..packet(seq) });
         }
         assert_eq!(inbox.dropped(), 0);
+    }
+
+    #[test]
+    fn what_waits_elsewhere_is_pointed_to_once_at_a_time_and_none_is_forgotten() {
+        let (polled, other) = (Arc::new(Inbox::new().unwrap()), Inbox::new().unwrap());
+        other.put_media(&packet(0));
+        other.lead_to(Some((&polled, 7)));
+        for seq in 1..5 {
+            other.put_media(&packet(seq));
+        }
+        assert!(readable(&polled));
+        let mut found = 0;
+        while let Some(item) = polled.take() {
+            assert!(matches!(item, Incoming::Bundled(7)));
+            assert!(other.take().is_some());
+            found += 1;
+        }
+        assert_eq!(found, 5);
+        other.put_media(&packet(5));
+        assert!(matches!(polled.take(), Some(Incoming::Bundled(7))));
+        other.lead_to(None);
+        other.put_media(&packet(6));
+        assert!(polled.take().is_none() && readable(&other));
     }
 
     #[test]

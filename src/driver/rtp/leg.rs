@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::inbox::{Inbox, Incoming};
@@ -13,7 +13,7 @@ use crate::driver::capture::Capture;
 use crate::driver::clock;
 use crate::driver::sys::{self, Epoll, Interest};
 use crate::rtc::ice::Component;
-use crate::rtc::session::{Event, Feedback, Received, RtpPacket, Session, Transmit};
+use crate::rtc::session::{BundlePath, Event, Feedback, Received, RtpPacket, Session, Transmit};
 use crate::sync::{lock, read, write};
 
 /// Datagrams taken from one socket before others get their turn.
@@ -83,7 +83,7 @@ impl Socket {
 }
 
 /// A session and its place in the worker's timers.
-struct Core {
+pub(super) struct Core {
     session: Session,
     /// The deadline for which the worker has the leg in its timers.
     armed: Option<Instant>,
@@ -101,13 +101,34 @@ impl Core {
     }
 }
 
+/// Which legs share a transport. Neither keeps the other alive: a leg ends when its instance does.
+#[derive(Default)]
+pub(super) struct Ties {
+    /// Whose transport carries this leg's media.
+    pub(super) transport: Weak<Leg>,
+    /// Whose media this leg's transport carries.
+    pub(super) members: Vec<(u64, Weak<Leg>)>,
+}
+
+/// What comes of using a session and is acted on when it is unlocked.
+#[derive(Default)]
+pub(super) struct Outcome {
+    events: Vec<Event>,
+    /// Packets in the clear for the transport.
+    bundled: Vec<Vec<u8>>,
+    /// What members are to be told.
+    path: Option<BundlePath>,
+}
+
 pub struct Leg {
     id: u64,
     worker: Arc<Worker>,
     rtp: Socket,
     rtcp: std::sync::RwLock<Option<Arc<Socket>>>,
-    core: Mutex<Core>,
-    inbox: Inbox,
+    pub(super) core: Mutex<Core>,
+    inbox: Arc<Inbox>,
+    /// LOCK: a leaf, held for the exchange of pointers only.
+    pub(super) ties: Mutex<Ties>,
     /// Told until somebody has adopted the leg.
     maker: Arc<dyn Observer>,
     adopter: OnceLock<Arc<dyn Observer>>,
@@ -140,7 +161,8 @@ impl Leg {
             rtp: Socket::new(socket)?,
             rtcp: std::sync::RwLock::new(None),
             core: Mutex::new(Core { session, armed: None }),
-            inbox: Inbox::new()?,
+            inbox: Arc::new(Inbox::new()?),
+            ties: Mutex::default(),
             maker: observer,
             adopter: OnceLock::new(),
             progress: Condvar::new(),
@@ -204,6 +226,10 @@ impl Leg {
         &self.inbox
     }
 
+    pub(super) fn inbox_handle(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
     /// Binds the port above RTP's for RTCP. Does nothing if that is done already.
     pub fn open_rtcp(&self) -> io::Result<SocketAddr> {
         if let Some(address) = self.rtcp_address() {
@@ -236,18 +262,18 @@ impl Leg {
 
     /// Uses the session and sends what comes of it.
     pub fn with<R>(&self, work: impl FnOnce(&mut Session, Instant) -> R) -> R {
-        let mut events = Vec::new();
+        let mut outcome = Outcome::default();
         let result = {
             let mut core = lock(&self.core);
             let result = self.work(&mut core, work);
-            self.drain(&mut core, &mut events);
+            self.drain(&mut core, &mut outcome);
             result
         };
-        self.act(events);
+        self.act(outcome);
         result
     }
 
-    fn work<R>(&self, core: &mut Core, work: impl FnOnce(&mut Session, Instant) -> R) -> R {
+    pub(super) fn work<R>(&self, core: &mut Core, work: impl FnOnce(&mut Session, Instant) -> R) -> R {
         core.session.set_tap(self.capture.is_running());
         work(&mut core.session, clock::now())
     }
@@ -284,6 +310,7 @@ impl Leg {
             return;
         }
         self.with(|session, now| session.close(now));
+        self.leave_bundle();
         let former = std::mem::replace(&mut *lock(&self.reader), Reader::Nobody);
         match former {
             Reader::Worker => self.worker.unwatch(self.rtp.socket.as_raw_fd()),
@@ -317,7 +344,14 @@ impl Leg {
             sys::receive(&self.rtp.socket, buffer).ok()?
         };
         let received = self.feed(Component::Rtp, self.rtp.local(ip), from, buffer.get_mut(..length)?);
-        let Received::Media(packet) = received else { return None };
+        let packet = match received {
+            Received::Media(packet) => packet,
+            Received::Foreign { member, packet } => {
+                self.pass_on(member, packet);
+                return self.inbox.take().map(Taken::Item);
+            }
+            Received::Handled | Received::Discarded(_) => return None,
+        };
         if self.observer().divert(self, &packet) {
             return None;
         }
@@ -380,10 +414,11 @@ impl Leg {
             };
             match outcome {
                 Ok((length, from, ip)) => {
-                    if let Some(datagram) = buffer.get_mut(..length)
-                        && let Received::Media(packet) = self.feed(component, socket.local(ip), from, datagram)
-                    {
-                        self.deliver(&packet);
+                    let Some(datagram) = buffer.get_mut(..length) else { continue };
+                    match self.feed(component, socket.local(ip), from, datagram) {
+                        Received::Media(packet) => self.deliver(&packet),
+                        Received::Foreign { member, packet } => self.pass_on(member, packet),
+                        Received::Handled | Received::Discarded(_) => {}
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -400,35 +435,35 @@ impl Leg {
         from: SocketAddr,
         datagram: &'b mut [u8],
     ) -> Received<'b> {
-        let mut events = Vec::new();
+        let mut outcome = Outcome::default();
         let received = {
             let mut core = lock(&self.core);
             let received =
                 self.work(&mut core, |session, now| session.handle_datagram(now, component, local, from, datagram));
-            self.drain(&mut core, &mut events);
+            self.drain(&mut core, &mut outcome);
             received
         };
         if self.waiting.load(Ordering::Acquire) {
             self.progress.notify_all();
         }
         // Media released by this datagram is older than the datagram's own.
-        self.act(events);
+        self.act(outcome);
         received
     }
 
     /// Worker: the session's deadline has come.
     pub(super) fn expire(&self) {
-        let mut events = Vec::new();
+        let mut outcome = Outcome::default();
         {
             let mut core = lock(&self.core);
             core.armed = None;
             self.work(&mut core, Session::handle_timeout);
-            self.drain(&mut core, &mut events);
+            self.drain(&mut core, &mut outcome);
         }
-        self.act(events);
+        self.act(outcome);
     }
 
-    fn drain(&self, core: &mut Core, events: &mut Vec<Event>) {
+    pub(super) fn drain(&self, core: &mut Core, outcome: &mut Outcome) {
         let session = &mut core.session;
         while let Some(transmit) = session.poll_transmit() {
             self.send(&transmit);
@@ -438,8 +473,10 @@ impl Leg {
             self.capture.offer(plain.outbound, plain.local, plain.remote, &plain.bytes);
         }
         while let Some(event) = session.poll_event() {
-            events.push(event);
+            outcome.events.push(event);
         }
+        outcome.bundled.extend(std::iter::from_fn(|| session.poll_bundled()));
+        outcome.path = session.poll_bundle_path();
         if let Some(deadline) = core.nearer()
             && !self.closed.load(Ordering::Acquire)
         {
@@ -462,9 +499,12 @@ impl Leg {
         }
     }
 
-    fn act(&self, events: Vec<Event>) {
+    pub(super) fn act(&self, outcome: Outcome) {
+        let Outcome { events, bundled, path } = outcome;
+        self.act_on_bundle(bundled, path);
         for event in events {
             match &event {
+                Event::Foreign { member, packet } => self.pass_on(*member, packet),
                 Event::Media(held) => self.deliver(&held.packet()),
                 Event::DtmfBegin { digit } => self.inbox.put(Incoming::DtmfBegin { digit: *digit }),
                 Event::DtmfEnd { digit, duration } => {
@@ -479,7 +519,7 @@ impl Leg {
         }
     }
 
-    fn deliver(&self, packet: &RtpPacket<'_>) {
+    pub(super) fn deliver(&self, packet: &RtpPacket<'_>) {
         if !self.observer().divert(self, packet) {
             self.inbox.put_media(packet);
         }

@@ -11,8 +11,10 @@
 //! Locks: `Timers` is a leaf. The leg table of a worker is held while a leg's `reader` is tried, which
 //! is held for a system call at most. A leg's session is locked while the
 //! core is fed and its datagrams are sent (the sockets never block); its events are acted on after
-//! that, so an [`Observer`] may call Asterisk.
+//! that, so an [`Observer`] may call Asterisk. No thread holds two sessions: what one has for
+//! another, in a bundle, is carried over between the two locks.
 
+mod bundle;
 mod inbox;
 mod leg;
 mod ports;
