@@ -14,6 +14,7 @@ impl RtpEngineDtls for Engine {
         if !config.enabled {
             return true;
         }
+        self.leave_bundle();
         if self.state().dtls.is_some() {
             // Set already; a re-INVITE must not touch what runs.
             return true;

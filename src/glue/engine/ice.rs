@@ -161,6 +161,8 @@ impl RtpEngineIce for Engine {
     }
 
     fn change_components(&self, _: &Instance<'_>, components: u32) {
+        // Asked only of a stream with a transport.
+        self.leave_bundle();
         self.state().components = components;
     }
 }

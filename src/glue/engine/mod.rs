@@ -4,6 +4,7 @@
 //! moments only; the session is behind the leg's lock. Asterisk is called (through [`Instance`])
 //! with neither held.
 
+mod bundle;
 mod clock;
 mod contexts;
 mod dtls;
@@ -20,7 +21,7 @@ mod write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 pub use gather::shown as servers;
@@ -49,6 +50,7 @@ use watch::Watch;
 
 /// An RTP instance.
 pub struct Engine {
+    this: Weak<Self>,
     leg: Arc<Leg>,
     /// When the instance was made, from which SDP's waiting for servers is counted.
     begun: Instant,
@@ -64,6 +66,9 @@ pub struct Engine {
 struct State {
     /// Meanings of payload types that arrive, for the session.
     payloads: Vec<PayloadType>,
+    /// Those of them that were negotiated.
+    negotiated: Vec<PayloadType>,
+    ties: bundle::Ties,
     tx: TxClock,
     rx: RxClock,
     /// What `set_configuration` gave.
@@ -175,13 +180,16 @@ impl RtpEngine for Engine {
         leg.adopt(Arc::new(watch));
         instance.set_local_address(leg.local_address());
         runtime.keyed.add(instance.id(), Sdes::new(&leg));
-        let engine = Arc::new(Self {
+        let engine = Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             leg,
             begun,
             sending,
             dtmf_mode: AtomicU8::new(0),
             state: Mutex::new(State {
                 payloads: Vec::new(),
+                negotiated: Vec::new(),
+                ties: bundle::Ties::default(),
                 tx: TxClock::default(),
                 rx: RxClock::default(),
                 dtls: None,
@@ -287,16 +295,27 @@ impl RtpEngine for Engine {
     }
 
     fn payload_set(&self, _: &Instance<'_>, payload_type_number: u8, meaning: Option<Payload>) {
-        let payloads = {
+        let meaning = meaning.and_then(|meaning| payload_type(payload_type_number, &meaning));
+        let (payloads, negotiated) = {
             let mut state = self.state();
-            state.payloads.retain(|known| known.pt != payload_type_number);
-            state.payloads.extend(meaning.and_then(|meaning| payload_type(payload_type_number, &meaning)));
-            state.payloads.clone()
+            let State { payloads, negotiated, .. } = &mut *state;
+            for list in [payloads, negotiated] {
+                list.retain(|known| known.pt != payload_type_number);
+                list.extend(meaning);
+            }
+            (state.payloads.clone(), state.negotiated.clone())
         };
         self.leg.with(|session, _| session.set_payload_types(&payloads));
+        self.announce_payloads(&negotiated);
     }
 
     fn remote_address_set(&self, instance: &Instance<'_>, address: Option<SocketAddr>) {
+        if self.is_told(address) {
+            return;
+        }
+        if address.is_some() {
+            self.leave_bundle();
+        }
         self.heed_srtp(instance);
         self.sending.store(address.is_some(), Ordering::Relaxed);
         let Some(address) = address else { return };
@@ -340,16 +359,24 @@ impl RtpEngine for Engine {
     }
 
     fn bundle(&self, _: &Instance<'_>, parent: Option<Arc<Self>>) -> bool {
-        // Each stream has a transport of its own here; `false` makes the channel driver offer that.
-        parent.is_none()
+        match parent {
+            Some(transport) => self.join_bundle(&transport),
+            None => {
+                self.leave_bundle();
+                true
+            }
+        }
     }
 
-    fn set_remote_ssrc(&self, _: &Instance<'_>, _: u32) {
-        // A transport carries one stream, so whatever SSRC comes is that stream's.
+    fn set_remote_ssrc(&self, _: &Instance<'_>, ssrc: u32) {
+        self.leg.with(|session, _| session.set_remote_ssrc(ssrc));
+        self.leg.announce();
     }
 
-    fn set_stream_num(&self, _: &Instance<'_>, _: i32) {
-        // The host numbers the frames.
+    fn set_stream_num(&self, _: &Instance<'_>, stream: i32) {
+        // The host numbers the frames read from this instance; in a bundle they are read from
+        // another.
+        self.state().ties.stream = stream;
     }
 
     fn extension_enable(&self, _: &Instance<'_>, extension: Extension) -> bool {

@@ -55,15 +55,24 @@ impl Engine {
     /// would cost the channel a wake-up per frame all the same.
     pub(super) fn read_frame(&self, instance: &Instance<'_>, out: &mut FrameList) -> Result<(), Hangup> {
         let mut buffer = [0; LARGEST];
-        let item = match self.leg.take(&mut buffer) {
-            None => return Ok(()),
+        match self.leg.take(&mut buffer) {
+            None => Ok(()),
             Some(Taken::Packet(packet)) => {
                 let RtpPacket { pt, marker, seq, timestamp, ssrc, payload, .. } = packet;
                 self.media(instance, &Packet { pt, marker, seq, timestamp, ssrc, payload }, out);
-                return Ok(());
+                Ok(())
             }
-            Some(Taken::Item(item)) => item,
-        };
+            Some(Taken::Item(Incoming::Bundled(member))) => {
+                self.read_member(instance, member, out);
+                Ok(())
+            }
+            Some(Taken::Item(item)) => self.frame(instance, item, out),
+        }
+    }
+
+    /// Makes frames of `item`. `instance` is the one that is read, of this stream or of its
+    /// transport.
+    pub(super) fn frame(&self, instance: &Instance<'_>, item: Incoming, out: &mut FrameList) -> Result<(), Hangup> {
         match item {
             Incoming::Media(media) => {
                 let driver::Media { pt, marker, seq, timestamp, ssrc, ref payload } = media;
@@ -81,8 +90,11 @@ impl Engine {
                 let (exponent, mantissa) = remb(rate);
                 out.feedback(Feedback::Remb { exponent, mantissa });
             }
-            Incoming::Learned { rtcp: false, remote } => instance.set_remote_address(remote),
-            Incoming::Learned { rtcp: true, .. } => {}
+            Incoming::Learned { rtcp: false, remote } if !self.leg.look(|session| session.is_bundled()) => {
+                instance.set_remote_address(remote);
+            }
+            // A bundle is read by its transport alone.
+            Incoming::Learned { .. } | Incoming::Bundled(_) => {}
             Incoming::Ended => return Err(Hangup),
         }
         Ok(())

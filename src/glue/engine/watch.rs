@@ -41,8 +41,10 @@ impl Watch {
     }
 
     fn report(&self, leg: &Leg, direction: ReportDirection, report: &session::Report) {
-        let local = Some(leg.local_address());
-        let remote = leg.look(|session| session.remote_address(Component::Rtp));
+        let (local, remote) = leg.look(|session| {
+            let local = session.is_bundled().then(|| session.local_address(Component::Rtp)).flatten();
+            (Some(local.unwrap_or(leg.local_address())), session.remote_address(Component::Rtp))
+        });
         let (from, to) = match direction {
             ReportDirection::Sent => (local, remote),
             ReportDirection::Received => (remote, local),
@@ -150,6 +152,7 @@ impl Observer for Watch {
             }
             // The leg keeps these for the channel.
             Event::Media(_)
+            | Event::Foreign { .. }
             | Event::DtmfBegin { .. }
             | Event::DtmfEnd { .. }
             | Event::Feedback(_)

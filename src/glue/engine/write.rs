@@ -36,7 +36,7 @@ impl Engine {
             return false;
         };
         let payload = frame.payload();
-        if payload.is_empty() {
+        if payload.is_empty() && !matches!(frame.kind(), OutKind::Video { .. }) {
             return true;
         }
         let stamp = {
@@ -60,6 +60,7 @@ impl Engine {
         });
         if sent.is_ok() {
             instance.sent_now();
+            self.tell_remote(instance);
         }
         true
     }

@@ -144,6 +144,11 @@ impl FrameList {
         let _ = feedback;
     }
 
+    /// The number that the next frames carry, other than that of the instance that is read.
+    pub fn set_stream(&mut self, stream: i32) {
+        self.stream = stream;
+    }
+
     pub fn is_empty(&self) -> bool {
         self.used == 0
     }

@@ -165,7 +165,8 @@ unsafe extern "C" fn write<T: RtpEngine>(instance: Raw, frame: *mut sys::ast_fra
             };
             match out.kind() {
                 OutKind::VideoUpdate | OutKind::Feedback(_) => status(slot.session.write(instance, &out)),
-                _ if out.payload().is_empty() => 0,
+                // An empty packet of video is padding, and has a number that must not be missing.
+                OutKind::Voice { .. } | OutKind::Text if out.payload().is_empty() => 0,
                 OutKind::Voice { .. } => packetize(slot, instance, frame, &out),
                 OutKind::Video { .. } | OutKind::Text => {
                     status(out.format().is_some() && slot.session.write(instance, &out))
