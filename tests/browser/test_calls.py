@@ -13,16 +13,20 @@ from network import Network
 
 ENGINE = os.environ.get("ENGINE", "ours")
 
-# What chan_pjsip's webrtc=yes stands for but its bundle=yes, which would put video on the transport of audio.
+# What chan_pjsip's webrtc=yes stands for but its bundle=yes, which puts video on the transport of audio.
 UNBUNDLED = {"webrtc": None, "bundle": "no", "use_avpf": "yes", "ice_support": "yes", "rtcp_mux": "yes", "media_use_received_transport": "yes",
              "media_encryption": "dtls", "dtls_verify": "fingerprint", "dtls_auto_generate_cert": None}
 
-@pytest.fixture(scope="module", params=os.environ.get("RIG_SUITES", "bullseye sid").split())
+# Suites and channel drivers: 16 has both, 22 chan_pjsip alone.
+EXCHANGES = {"bullseye": ["SIP", "PJSIP"], "sid": ["PJSIP"]}
+
+@pytest.fixture(scope="module", params=[
+    f"{suite}-{technology}" for suite in os.environ.get("RIG_SUITES", "bullseye sid").split() for technology in EXCHANGES[suite]])
 def exchange(request):
-    """An instance with the web phone on its HTTPS server; 1004 and 1005 are the users with video."""
-    video = UNBUNDLED if request.param == "sid" and ENGINE == "ours" else {}
-    users = {"1001": {}, "1004": video, "1005": video}
-    with Asterisk(request.param, Setup(engine=ENGINE, users=users), phone=True) as asterisk:
+    """An instance with the web phone on its HTTPS server; 1004 and 1005 are the users with video, 1006 without BUNDLE."""
+    suite, technology = request.param.split("-")
+    users = {"1001": {}, "1004": {}, "1005": {}, "1006": UNBUNDLED if technology == "PJSIP" else {}}
+    with Asterisk(suite, Setup(engine=ENGINE, technology=technology, users=users), phone=True) as asterisk:
         yield asterisk
         assert asterisk.alive(), f"Asterisk died during the tests:\n{asterisk.said()}"
 
@@ -74,8 +78,9 @@ def shown(decoded, sent, share):
     assert sent["framesSent"] > 50, sent
     assert decoded["framesDecoded"] >= share * sent["framesSent"], (decoded, sent)
 
-def test_echo_with_video(exchange):
-    result = drive(exchange, "--user", "1004", "--video", "--seconds", "10")
+@pytest.mark.parametrize("user", ["1004", "1006"])
+def test_echo_with_video(exchange, user):
+    result = drive(exchange, "--user", user, "--video", "--seconds", "10")
     comes_back(result)
     video = result["video"]
     assert video["codec"] == "VP8"
