@@ -54,6 +54,11 @@ impl Ledger {
         totals.traffic.add(traffic);
     }
 
+    /// Begins anew, and holds nothing: what a static holds when the module is unloaded is lost.
+    pub fn clear(&self) {
+        *lock(&self.0) = Totals::default();
+    }
+
     pub fn totals(&self) -> Totals {
         lock(&self.0).clone()
     }

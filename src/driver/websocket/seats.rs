@@ -58,14 +58,18 @@ impl Default for Seats {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = lock(&self.seats.0);
-        let Some(taken) = taken.as_mut() else { return };
+        let mut place = lock(&self.seats.0);
+        let Some(taken) = place.as_mut() else { return };
         taken.total = taken.total.saturating_sub(1);
         if let Some(here) = taken.by_source.get_mut(&self.source) {
             *here = here.saturating_sub(1);
             if *here == 0 {
                 taken.by_source.remove(&self.source);
             }
+        }
+        // What a static holds when the module is unloaded is lost.
+        if taken.total == 0 {
+            *place = None;
         }
     }
 }

@@ -80,6 +80,7 @@ pub fn stop() -> bool {
         return false;
     }
     stop_reactor();
+    LEDGER.clear();
     true
 }
 
