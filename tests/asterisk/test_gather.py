@@ -44,8 +44,8 @@ def behind_nat(suite, start):
         if ready:  # True or, without STUN, "relay"; the new interface is noticed within ten seconds
             shown = f"{SERVER}:3478 answers {'0.0.0.0' if ready == 'relay' else Outside.INSIDE}"
             asterisk.wait_for(lambda: shown in asterisk.cli("webrtc show servers"), 20, "the server does not answer")
-            asterisk.wait_for(lambda: "4 RTP ports ready" in asterisk.cli("webrtc show servers"), 10, "no ports are ready")
-            time.sleep(1)
+            shown = f"4 RTP ports ready with {4 if ready == 'relay' else 8} candidates"
+            asterisk.wait_for(lambda: shown in asterisk.cli("webrtc show servers"), 20, "no ports are ready")
         return asterisk, outside
     yield starter
     for outside in opened:

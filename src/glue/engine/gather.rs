@@ -206,9 +206,10 @@ impl Gather {
                 })
             }
         };
-        // One whose servers have answered, else the one that has waited longest.
-        let chosen =
-            candidates.iter().find(|leg| leg.look(|session| session.gathering().is_empty())).or(candidates.first());
+        // One with as many candidates as there are, the oldest of those. Not one that waits for no
+        // answer any more: an interface without a way to the server keeps a leg waiting for long.
+        let worth = |leg: &Arc<Leg>| leg.look(|session| session.gathered().len());
+        let chosen = candidates.iter().rev().max_by_key(|leg| worth(leg));
         let taken = chosen.filter(|leg| self.remove(ip, leg)).cloned();
         let counter = if taken.is_some() { &self.ready } else { &self.opened };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -339,9 +340,15 @@ impl Gather {
             lines.push(format!("{server} {} {base}", if *good { "answers" } else { "does not serve" }));
         }
         lines.sort();
-        let now: usize = state.pools.iter().map(|pool| pool.legs.len()).sum();
+        let legs: Vec<Arc<Leg>> =
+            state.pools.iter().flat_map(|pool| &pool.legs).map(|ready| Arc::clone(&ready.leg)).collect();
+        drop(state);
+        let found: usize = legs.iter().map(|leg| leg.look(|session| session.gathered().len())).sum();
         let (ready, opened) = (self.ready.load(Ordering::Relaxed), self.opened.load(Ordering::Relaxed));
-        lines.push(format!("{now} RTP ports ready; of those wanted so far {ready} were ready, {opened} were not"));
+        lines.push(format!(
+            "{} RTP ports ready with {found} candidates; of those wanted so far {ready} were ready, {opened} were not",
+            legs.len()
+        ));
         lines
     }
 
