@@ -279,14 +279,14 @@ impl Gather {
     /// expected within a round trip.
     pub fn expects(&self, waiting: &[(SocketAddr, SocketAddr)]) -> bool {
         let state = lock(&self.state);
-        waiting.iter().any(|(base, server)| state.answers.get(&(base.ip(), *server)) == Some(&true))
+        waiting.iter().any(|(base, server)| state.answers.get(&answering(*base, *server)) == Some(&true))
     }
 
     /// These servers were waited for in vain; later calls do not, until they answer.
     pub fn disappointed(&self, waiting: &[(SocketAddr, SocketAddr)]) {
         let mut state = lock(&self.state);
         for (base, server) in waiting {
-            state.answers.insert((base.ip(), *server), false);
+            state.answers.insert(answering(*base, *server), false);
         }
     }
 
@@ -300,18 +300,18 @@ impl Gather {
             }
             match gathered {
                 Gathered::Answered { server, base } => {
-                    state.answers.insert((base.ip(), *server), true);
+                    state.answers.insert(answering(*base, *server), true);
                 }
                 Gathered::Reflexive { server, base, .. } => {
-                    state.answers.insert((base.ip(), *server), true);
+                    state.answers.insert(answering(*base, *server), true);
                     state.warned.remove(&(*server, false));
                 }
                 Gathered::Relayed { server, base, .. } => {
-                    state.answers.insert((base.ip(), *server), true);
+                    state.answers.insert(answering(*base, *server), true);
                     state.warned.remove(&(*server, true));
                 }
                 Gathered::Failed { server, base, relay, failure } => {
-                    let before = state.answers.insert((base.ip(), *server), false);
+                    let before = state.answers.insert(answering(*base, *server), false);
                     // Of several interfaces some have no way to the server; that is no news as long
                     // as another one has.
                     let another = state.answers.iter().any(|((_, known), good)| known == server && *good);
@@ -536,6 +536,12 @@ impl State {
 fn same_plan(one: &GatherPlan, other: &GatherPlan) -> bool {
     let ips = |plan: &GatherPlan| plan.bases.iter().map(SocketAddr::ip).collect::<Vec<_>>();
     one.stun == other.stun && one.turn == other.turn && ips(one) == ips(other)
+}
+
+/// Whose answers tell of whose: all wildcards send from the address that the kernel chooses.
+fn answering(base: SocketAddr, server: SocketAddr) -> (IpAddr, SocketAddr) {
+    let ip = base.ip();
+    (if ip.is_unspecified() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { ip }, server)
 }
 
 fn numeric(name: &HostPort) -> Option<SocketAddr> {
