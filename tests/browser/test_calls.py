@@ -90,8 +90,6 @@ def test_echo_with_video(exchange, user):
 
 @pytest.mark.ours
 def test_video_on_a_network_that_loses(exchange):
-    if exchange.setup.technology == "PJSIP":
-        pytest.skip("chan_pjsip agrees on NACK with webrtc=yes alone, which bundles")
     with Network(exchange, loss=5, delay=0.02, jitter=0.005, duplicate=1) as network:
         result = drive(exchange, "--user", "1004", "--video", "--seconds", "10", network=network)
         assert network.lost > 0.03 * network.passed
@@ -102,7 +100,8 @@ def test_video_on_a_network_that_loses(exchange):
 @pytest.mark.ours
 def test_two_browsers_see_each_other(exchange):
     since = len(exchange.log())
-    callee = start(exchange, "--user", "1005", "--answer", "--video", "--seconds", "10")
+    # It has measured when the other side hangs up, which closes DTLS.
+    callee = start(exchange, "--user", "1005", "--answer", "--video", "--seconds", "9")
     try:
         exchange.wait_log(r"(Registered SIP '1005'|Added contact 'sip:.*' to AOR '1005')", since=since, timeout=30)
         time.sleep(1)
@@ -113,8 +112,8 @@ def test_two_browsers_see_each_other(exchange):
             callee.kill()
     for here, there in ((caller, callee), (callee, caller)):
         assert here["dtls"] == "connected" and here["video"]["codec"] == "VP8"
-        assert here["audio"]["received"] >= 0.9 * there["audio"]["sent"], (here, there)
-        shown(here["video"], there["video"], 0.9)
+        assert here["audio"]["received"] >= 0.85 * there["audio"]["sent"], (here, there)
+        shown(here["video"], there["video"], 0.85)
 
 def test_digits_are_read(exchange):
     since = len(exchange.log())

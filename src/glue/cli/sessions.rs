@@ -43,6 +43,7 @@ struct View {
     dtls: Option<DtlsState>,
     agreed: Option<Agreed>,
     encrypted: bool,
+    bundled: bool,
     rtcp: RtcpMode,
     stats: Stats,
 }
@@ -61,6 +62,7 @@ impl View {
             dtls: session.dtls_state(),
             agreed: session.dtls_agreed().cloned(),
             encrypted: session.is_encrypted(),
+            bundled: session.is_bundled(),
             rtcp: session.rtcp_mode(),
             stats: session.stats(),
         }
@@ -71,7 +73,7 @@ impl View {
         format!(
             "{owner:<28} {:<22} {:<10} {:<10} {tx_packets:>9} {rx_packets:>9} {:>6} {:>9} {:>9}\n",
             self.peer.as_deref().unwrap_or("-"),
-            self.ice.map_or("off", |(state, _)| ice_state(state)),
+            self.ice.map_or(self.without(), |(state, _)| ice_state(state)),
             self.dtls_state(),
             self.stats.local_lost.max(0),
             milliseconds(self.stats.local_jitter.last()),
@@ -91,7 +93,7 @@ impl View {
             Role::Controlling => ", controlling",
             Role::Controlled => ", controlled",
         });
-        line("ICE", &format!("{}{role}", self.ice.map_or("off", |(state, _)| ice_state(state))));
+        line("ICE", &format!("{}{role}", self.ice.map_or(self.without(), |(state, _)| ice_state(state))));
         line("pair", self.pair.as_deref().unwrap_or("none"));
         match self.rtcp {
             RtcpMode::Off => line("RTCP", "off"),
@@ -105,7 +107,7 @@ impl View {
             }
             None => {
                 line("DTLS", self.dtls_state());
-                line("SRTP", if self.encrypted { "required" } else { "off" });
+                line("SRTP", if self.encrypted { "required" } else { self.without() });
             }
         }
         line("SSRC", &format!("{:#010x} sent, {:#010x} received", stats.local_ssrc, stats.remote_ssrc));
@@ -135,9 +137,14 @@ impl View {
         text
     }
 
+    /// What is said where ICE, DTLS or SRTP would be: another session of the bundle has them.
+    fn without(&self) -> &'static str {
+        if self.bundled { "bundled" } else { "off" }
+    }
+
     fn dtls_state(&self) -> &'static str {
         match self.dtls {
-            None => "off",
+            None => self.without(),
             Some(DtlsState::New) => "new",
             Some(DtlsState::Connecting) => "connecting",
             Some(DtlsState::Connected) => "connected",
