@@ -1,6 +1,6 @@
 // Drives headless Chromium through the web phone and prints what it measured as one JSON object.
 //
-//   node call.mjs [--target 600] [--codec opus|PCMU|…] [--video] [--seconds 10] [--user 1001] [--server wss://…]
+//   node call.mjs [--target 600] [--codec opus|PCMU|…] [--video [--video-codec VP8|H264]] [--seconds 10] [--user 1001] [--server wss://…]
 //                 [--page https://…/phone/index.html] [--screenshot FILE] [--digits 1234] [--answer] [--verbose]
 //
 // RIG_ADDRESS and RIG_PASSWORD (as tests/rig/asterisk.py sets them) give the defaults; RIG_BROWSER the folder that
@@ -15,6 +15,7 @@ const { values: given } = parseArgs({
     target: { type: 'string', default: '600' },
     codec: { type: 'string', default: '' },
     video: { type: 'boolean', default: false },
+    'video-codec': { type: 'string', default: 'any' },
     seconds: { type: 'string', default: '10' },
     user: { type: 'string', default: '1001' },
     server: { type: 'string', default: `wss://${address}:8089/ws` },
@@ -59,12 +60,20 @@ async function drive() {
   const query = new URLSearchParams({ user: given.user, password: given.password, server: given.server });
   if (given.answer) query.set('answer', '1');
   if (given.verbose) await page.addInitScript(() => localStorage.setItem('debug', 'JsSIP:*'));
-  await page.goto(`${given.page}?${query}`);
+  // Asterisk's HTTP server drops a connection now and then, and the page lacks a script: a person would load it again.
+  const dropped = [];
+  page.on('requestfailed', (request) => dropped.push(`${request.url()}: ${request.failure()?.errorText}`));
+  for (let attempt = 1, loaded = false; !loaded; attempt += 1) {
+    await page.goto(`${given.page}?${query}`).catch((error) => dropped.push(error.message.split('\n')[0]));
+    loaded = await page.waitForFunction(() => typeof phone !== 'undefined', null, { timeout: 3_000 }).then(() => true, () => false);
+    if (!loaded && attempt === 3) return fail(`the phone's page does not load: ${dropped.join(', ')}`);
+  }
+  if (dropped.length) console.error(`loaded again: ${dropped.join(', ')}`);
   await page.waitForFunction(() => phone.registered !== null || phone.error, null, { timeout: 15_000 });
   const registered = await page.evaluate(() => ({ time: phone.registered, error: phone.error }));
   if (registered.time === null) return fail(registered.error);
   if (given.codec) await page.selectOption('#codec', given.codec);
-  if (given.video) await page.check('#video');
+  if (given.video) await page.selectOption('#video', given['video-codec']);
   if (!given.answer) {
     await page.fill('#target', given.target);
     await page.click('#call');

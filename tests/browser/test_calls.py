@@ -73,6 +73,12 @@ def test_echo(exchange, codec):
     assert result["ended"].startswith("Ended"), result["ended"]
     exchange.wait_for(lambda: "0 active channels" in exchange.cli("core show channels"), 5, "the channel stays")
 
+@pytest.mark.ours
+def test_g722_is_passed_through(exchange):
+    result = drive(exchange, "--codec", "G722", "--seconds", "4")
+    assert result["audio"]["codec"] == "G722"
+    comes_back(result)
+
 def shown(decoded, sent, share):
     """Asserts that this share of the frames sent was decoded at the other end."""
     assert sent["framesSent"] > 50, sent
@@ -87,6 +93,12 @@ def test_echo_with_video(exchange, user):
     assert video["received"] >= (0.99 if ENGINE == "ours" else 0.5) * video["sent"], video
     if ENGINE == "ours":  # stock: 3 of 150
         shown(video, video, 0.95)
+
+@pytest.mark.ours
+def test_h264_is_passed_through(exchange):
+    result = drive(exchange, "--user", "1004", "--video", "--video-codec", "H264", "--seconds", "6")
+    assert result["video"]["codec"] == "H264"
+    shown(result["video"], result["video"], 0.95)
 
 @pytest.mark.ours
 def test_video_on_a_network_that_loses(exchange):

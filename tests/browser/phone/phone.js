@@ -68,15 +68,17 @@ function register({ user, password, server }) {
   agent.start();
 }
 
-// The page's choice of codec becomes the transceivers' preference just before an offer is made.
+// The page's choices of codecs become the transceivers' preferences just before an offer is made.
 function prefer(connection) {
-  const wanted = $('codec').value.toLowerCase();
+  const choice = { audio: $('codec').value.toLowerCase(), video: $('video').value.toLowerCase() };
+  const beside = { audio: ['audio/telephone-event'], video: ['video/rtx'] };
   const createOffer = connection.createOffer.bind(connection);
   connection.createOffer = (options) => {
     for (const transceiver of connection.getTransceivers()) {
-      if (!wanted || transceiver.receiver.track.kind !== 'audio') continue;
-      transceiver.setCodecPreferences(RTCRtpReceiver.getCapabilities('audio').codecs.filter(({ mimeType }) =>
-        [`audio/${wanted}`, 'audio/telephone-event'].includes(mimeType.toLowerCase())));
+      const { kind } = transceiver.receiver.track;
+      if (!choice[kind] || choice[kind] === 'any') continue;
+      transceiver.setCodecPreferences(RTCRtpReceiver.getCapabilities(kind).codecs.filter(({ mimeType }) =>
+        [`${kind}/${choice[kind]}`, ...beside[kind]].includes(mimeType.toLowerCase())));
     }
     return createOffer(options);
   };
@@ -114,7 +116,7 @@ function adopt(session, incoming) {
   }
 }
 
-const wanted = () => ({ mediaConstraints: { audio: true, video: $('video').checked }, pcConfig: { iceServers: [], bundlePolicy: 'balanced' } });
+const wanted = () => ({ mediaConstraints: { audio: true, video: Boolean($('video').value) }, pcConfig: { iceServers: [], bundlePolicy: 'balanced' } });
 
 function answer() {
   phone.session.answer(wanted());
@@ -134,8 +136,8 @@ function call() {
 function talk() {
   show('talking', 'Connected');
   const begun = performance.now();
-  $('pictures').hidden = !$('video').checked;
-  if ($('video').checked) $('mine').srcObject = new MediaStream(phone.session.connection.getSenders().map(({ track }) => track).filter((track) => track?.kind === 'video'));
+  $('pictures').hidden = !$('video').value;
+  if ($('video').value) $('mine').srcObject = new MediaStream(phone.session.connection.getSenders().map(({ track }) => track).filter((track) => track?.kind === 'video'));
   let before = null;
   phone.timer = setInterval(async () => {
     const seconds = Math.floor((performance.now() - begun) / 1000);
