@@ -89,13 +89,25 @@ fn bindings(include: &Path) -> Result<String, String> {
     for item in BLOCKED {
         builder = builder.blocklist_var(item);
     }
-    match builder.generate() {
-        Ok(bindings) => Ok(bindings.to_string()),
-        Err(error) => Err(format!(
+    read_headers(builder).map_err(|error| {
+        format!(
             "bindgen could not read Asterisk's headers in {}: {error}. It needs libclang (package libclang-dev) and the C \
              library's headers (libc6-dev); the headers of Asterisk 11 also need libssl-dev",
             include.display()
-        )),
+        )
+    })
+}
+
+/// bindgen panics when there is no libclang. The person who builds is to read a sentence, not that.
+fn read_headers(builder: bindgen::Builder) -> Result<String, String> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.generate()));
+    std::panic::set_hook(hook);
+    match outcome {
+        Ok(Ok(bindings)) => Ok(bindings.to_string()),
+        Ok(Err(error)) => Err(error.to_string().trim_end().to_owned()),
+        Err(panic) => Err(panic.downcast_ref::<String>().map_or("libclang cannot be used", String::as_str).to_owned()),
     }
 }
 
